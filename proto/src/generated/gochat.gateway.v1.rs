@@ -232,7 +232,7 @@ pub mod relay_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        pub async fn connect(
+        pub async fn open(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::EdgeMessage>,
         ) -> std::result::Result<
@@ -249,11 +249,11 @@ pub mod relay_client {
                 })?;
             let codec = tonic_prost::ProstCodec::default();
             let path = http::uri::PathAndQuery::from_static(
-                "/gochat.gateway.v1.Relay/Connect",
+                "/gochat.gateway.v1.Relay/Open",
             );
             let mut req = request.into_streaming_request();
             req.extensions_mut()
-                .insert(GrpcMethod::new("gochat.gateway.v1.Relay", "Connect"));
+                .insert(GrpcMethod::new("gochat.gateway.v1.Relay", "Open"));
             self.inner.streaming(req, path, codec).await
         }
     }
@@ -271,16 +271,16 @@ pub mod relay_server {
     /// Generated trait containing gRPC methods that should be implemented for use with RelayServer.
     #[async_trait]
     pub trait Relay: std::marker::Send + std::marker::Sync + 'static {
-        /// Server streaming response type for the Connect method.
-        type ConnectStream: tonic::codegen::tokio_stream::Stream<
+        /// Server streaming response type for the Open method.
+        type OpenStream: tonic::codegen::tokio_stream::Stream<
                 Item = std::result::Result<super::HomeMessage, tonic::Status>,
             >
             + std::marker::Send
             + 'static;
-        async fn connect(
+        async fn open(
             &self,
             request: tonic::Request<tonic::Streaming<super::EdgeMessage>>,
-        ) -> std::result::Result<tonic::Response<Self::ConnectStream>, tonic::Status>;
+        ) -> std::result::Result<tonic::Response<Self::OpenStream>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct RelayServer<T> {
@@ -358,13 +358,13 @@ pub mod relay_server {
         }
         fn call(&mut self, req: http::Request<B>) -> Self::Future {
             match req.uri().path() {
-                "/gochat.gateway.v1.Relay/Connect" => {
+                "/gochat.gateway.v1.Relay/Open" => {
                     #[allow(non_camel_case_types)]
-                    struct ConnectSvc<T: Relay>(pub Arc<T>);
+                    struct OpenSvc<T: Relay>(pub Arc<T>);
                     impl<T: Relay> tonic::server::StreamingService<super::EdgeMessage>
-                    for ConnectSvc<T> {
+                    for OpenSvc<T> {
                         type Response = super::HomeMessage;
-                        type ResponseStream = T::ConnectStream;
+                        type ResponseStream = T::OpenStream;
                         type Future = BoxFuture<
                             tonic::Response<Self::ResponseStream>,
                             tonic::Status,
@@ -375,7 +375,7 @@ pub mod relay_server {
                         ) -> Self::Future {
                             let inner = Arc::clone(&self.0);
                             let fut = async move {
-                                <T as Relay>::connect(&inner, request).await
+                                <T as Relay>::open(&inner, request).await
                             };
                             Box::pin(fut)
                         }
@@ -386,7 +386,7 @@ pub mod relay_server {
                     let max_encoding_message_size = self.max_encoding_message_size;
                     let inner = self.inner.clone();
                     let fut = async move {
-                        let method = ConnectSvc(inner);
+                        let method = OpenSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
