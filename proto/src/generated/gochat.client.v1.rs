@@ -192,7 +192,8 @@ pub struct Presence {
     pub online: bool,
 }
 /// Without a conversation: the heads of the user's conversations, a page at a time.
-/// With one: its messages by seq, after_seq exclusive upwards or before_seq exclusive downwards.
+/// With one: its messages by seq: after_seq exclusive upwards (0: from the first), or before_seq exclusive
+/// downwards, or neither for the newest. Not both.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Sync {
     /// Echoed in the answer.
@@ -200,10 +201,10 @@ pub struct Sync {
     pub request_id: u32,
     #[prost(fixed64, tag = "2")]
     pub conversation_id: u64,
-    #[prost(uint64, tag = "3")]
-    pub after_seq: u64,
-    #[prost(uint64, tag = "4")]
-    pub before_seq: u64,
+    #[prost(uint64, optional, tag = "3")]
+    pub after_seq: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "4")]
+    pub before_seq: ::core::option::Option<u64>,
     #[prost(uint32, tag = "5")]
     pub limit: u32,
     /// Of a page of heads: the previous answer's next_page.

@@ -2455,10 +2455,10 @@ impl serde::Serialize for Sync {
         if self.conversation_id != 0 {
             len += 1;
         }
-        if self.after_seq != 0 {
+        if self.after_seq.is_some() {
             len += 1;
         }
-        if self.before_seq != 0 {
+        if self.before_seq.is_some() {
             len += 1;
         }
         if self.limit != 0 {
@@ -2476,15 +2476,15 @@ impl serde::Serialize for Sync {
             #[allow(clippy::needless_borrows_for_generic_args)]
             struct_ser.serialize_field("conversationId", ToString::to_string(&self.conversation_id).as_str())?;
         }
-        if self.after_seq != 0 {
+        if let Some(v) = self.after_seq.as_ref() {
             #[allow(clippy::needless_borrow)]
             #[allow(clippy::needless_borrows_for_generic_args)]
-            struct_ser.serialize_field("afterSeq", ToString::to_string(&self.after_seq).as_str())?;
+            struct_ser.serialize_field("afterSeq", ToString::to_string(&v).as_str())?;
         }
-        if self.before_seq != 0 {
+        if let Some(v) = self.before_seq.as_ref() {
             #[allow(clippy::needless_borrow)]
             #[allow(clippy::needless_borrows_for_generic_args)]
-            struct_ser.serialize_field("beforeSeq", ToString::to_string(&self.before_seq).as_str())?;
+            struct_ser.serialize_field("beforeSeq", ToString::to_string(&v).as_str())?;
         }
         if self.limit != 0 {
             struct_ser.serialize_field("limit", &self.limit)?;
@@ -2598,7 +2598,7 @@ impl<'de> serde::Deserialize<'de> for Sync {
                                 return Err(serde::de::Error::duplicate_field("afterSeq"));
                             }
                             after_seq__ = 
-                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                                map_.next_value::<::std::option::Option<::pbjson::private::NumberDeserialize<_>>>()?.map(|x| x.0)
                             ;
                         }
                         GeneratedField::BeforeSeq => {
@@ -2606,7 +2606,7 @@ impl<'de> serde::Deserialize<'de> for Sync {
                                 return Err(serde::de::Error::duplicate_field("beforeSeq"));
                             }
                             before_seq__ = 
-                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                                map_.next_value::<::std::option::Option<::pbjson::private::NumberDeserialize<_>>>()?.map(|x| x.0)
                             ;
                         }
                         GeneratedField::Limit => {
@@ -2631,8 +2631,8 @@ impl<'de> serde::Deserialize<'de> for Sync {
                 Ok(Sync {
                     request_id: request_id__.unwrap_or_default(),
                     conversation_id: conversation_id__.unwrap_or_default(),
-                    after_seq: after_seq__.unwrap_or_default(),
-                    before_seq: before_seq__.unwrap_or_default(),
+                    after_seq: after_seq__,
+                    before_seq: before_seq__,
                     limit: limit__.unwrap_or_default(),
                     page: page__.unwrap_or_default(),
                 })

@@ -188,17 +188,17 @@ pub struct SetRoleRequest {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetRoleResponse {}
-/// after_seq exclusive upwards, or before_seq exclusive downwards; neither: the newest.
+/// after_seq exclusive upwards (0: from the first), or before_seq exclusive downwards; neither: the newest. Not both.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListMessagesRequest {
     #[prost(fixed64, tag = "1")]
     pub user_id: u64,
     #[prost(fixed64, tag = "2")]
     pub conversation_id: u64,
-    #[prost(uint64, tag = "3")]
-    pub after_seq: u64,
-    #[prost(uint64, tag = "4")]
-    pub before_seq: u64,
+    #[prost(uint64, optional, tag = "3")]
+    pub after_seq: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "4")]
+    pub before_seq: ::core::option::Option<u64>,
     #[prost(uint32, tag = "5")]
     pub limit: u32,
 }

@@ -277,10 +277,10 @@ pub mod append_result {
 pub struct ListMessagesRequest {
     #[prost(fixed64, tag = "1")]
     pub conversation_id: u64,
-    #[prost(uint64, tag = "2")]
-    pub after_seq: u64,
-    #[prost(uint64, tag = "3")]
-    pub before_seq: u64,
+    #[prost(uint64, optional, tag = "2")]
+    pub after_seq: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "3")]
+    pub before_seq: ::core::option::Option<u64>,
     /// 1 to 500; 0 means 100.
     #[prost(uint32, tag = "4")]
     pub limit: u32,
