@@ -1,0 +1,133 @@
+#!/usr/bin/env bash
+# Installs what GoChat needs on Debian, by group:
+#   build     compilers and headers beside the Rust toolchain
+#   engines   Kafka (Maven), MariaDB, Redis, etcd (Debian), and ready-made data folders in the cache
+#   browser   Chromium and Node for the browser test
+# Usage: install.sh [build] [engines] [browser]    (default: all)
+#
+# Idempotent and quick when all is there. Starts no service: the tests run the engines as private processes.
+# The cache is ${GOCHAT_CACHE:-$HOME/.cache/gochat}.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cache=${GOCHAT_CACHE:-$HOME/.cache/gochat}
+kafka=$cache/kafka-4.4.0
+groups=${*:-build engines browser}
+PATH=$PATH:/usr/sbin:/sbin
+
+say() { printf 'install: %s\n' "$*"; }
+die() { say "$*" >&2; exit 1; }
+wants() { [[ " $groups " == *" $1 "* ]]; }
+has() { command -v "$1" >/dev/null; }
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+missing=()
+# need PACKAGE TEST...: adds the package where the test fails.
+need() { local package=$1; shift; "$@" >/dev/null 2>&1 || missing+=("$package"); }
+
+if wants build; then
+  has cargo || die "no Rust toolchain: install one with rustup (https://rustup.rs), 1.95 or newer"
+  need build-essential has c++
+  need cmake has cmake
+  need pkg-config has pkg-config
+  need libssl-dev test -e /usr/include/openssl/ssl.h
+  need zlib1g-dev test -e /usr/include/zlib.h
+  need protobuf-compiler has protoc
+  need libprotobuf-dev test -e /usr/include/google/protobuf/timestamp.proto
+fi
+if wants engines; then
+  need mariadb-server has mariadbd
+  need redis-server has redis-server
+  need etcd-server has etcd
+  need default-jre-headless has java
+  need maven has mvn
+fi
+if wants browser; then
+  need chromium has chromium
+  need nodejs has node
+  need npm has npm
+fi
+
+# Debian's packages start their service when installed; this keeps them from it, for the time of the call.
+apt_install() {
+  has apt-get || die "missing: $* (no apt-get here: install them by hand)"
+  say "apt-get install $*"
+  local policy=/usr/sbin/policy-rc.d made=
+  if [ ! -e $policy ]; then
+    made=$policy
+    printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null
+    as_root chmod +x $policy
+  fi
+  local status=0
+  { as_root apt-get update -qq &&
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null; } || status=$?
+  [ -z "$made" ] || as_root rm -f "$made"
+  return $status
+}
+[ ${#missing[@]} -eq 0 ] || apt_install "${missing[@]}"
+
+# A broker in the folder $1 on free ports: writes its settings.
+settings() {
+  local port controller
+  port=$(free_port) controller=$(free_port)
+  sed -e "s|@PORT@|$port|; s|@CONTROLLER@|$controller|g; s|@PORT@|$port|g; s|@DIR@|$1|" \
+    "$here/kafka/server.properties" >"$1/server.properties"
+}
+free_port() {
+  local port
+  while port=$((20000 + RANDOM % 12000)); (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done
+  echo "$port"
+}
+class() { java "${@:2}" -cp "$kafka/lib/*" "-Dlog4j2.configurationFile=$kafka/log4j2.yaml" $1; }
+
+install_kafka() {
+  local stamp
+  stamp=$(java -version 2>&1; cat "$here"/kafka/*)
+  [ "$(cat "$kafka/stamp" 2>/dev/null)" != "$stamp" ] || return 0
+  rm -rf "$kafka"
+  mkdir -p "$kafka/lib" "$kafka/first"
+  cp "$here/kafka/log4j2.yaml" "$kafka/"
+  say "Kafka 4.4.0: fetching jars with Maven"
+  mvn -B -q -ntp -Dstyle.color=never -Djansi.mode=strip -f "$here/kafka/pom.xml" dependency:copy-dependencies \
+    -DincludeScope=runtime -DoutputDirectory="$kafka/lib"
+  say "Kafka 4.4.0: formatting a folder, archiving classes (halves every start)"
+  settings "$kafka/first"
+  local id
+  id=$(head -c16 /dev/urandom | base64 | tr '+/' '-_' | cut -c1-22)
+  class "kafka.tools.StorageTool format -t $id -c $kafka/first/server.properties" >"$kafka/first/log" 2>&1 ||
+    { cat "$kafka/first/log" >&2; die "Kafka's StorageTool failed"; }
+  cp -r "$kafka/first/data" "$kafka/template"
+  # The archive is written when this first run ends: as soon as it answers, it may.
+  java -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "-XX:ArchiveClassesAtExit=$kafka/kafka.jsa" -cp "$kafka/lib/*" \
+    "-Dlog4j2.configurationFile=$kafka/log4j2.yaml" kafka.Kafka "$kafka/first/server.properties" >"$kafka/first/log" 2>&1 &
+  local broker=$! port tries=0
+  port=$(sed -n 's/^advertised.listeners=.*:\([0-9]*\)$/\1/p' "$kafka/first/server.properties")
+  until class "org.apache.kafka.tools.TopicCommand --bootstrap-server 127.0.0.1:$port --list" >/dev/null 2>&1; do
+    kill -0 $broker 2>/dev/null && [ $((tries += 1)) -lt 20 ] || { cat "$kafka/first/log" >&2; die "Kafka does not start"; }
+  done
+  kill -TERM $broker
+  wait $broker || true
+  rm -rf "$kafka/first"
+  printf '%s\n' "$stamp" >"$kafka/stamp"
+}
+
+install_mariadb() {
+  local version folder=$cache/mariadb
+  version=$(mariadbd --version)
+  [ "$(cat "$folder/stamp" 2>/dev/null)" != "$version" ] || return 0
+  say "MariaDB: making a data folder"
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  mariadb-install-db --no-defaults --user="$(id -un)" --datadir="$folder/template" --auth-root-authentication-method=normal \
+    --skip-test-db --innodb-log-file-size=32M >"$folder/log" 2>&1 || { cat "$folder/log" >&2; die "mariadb-install-db failed"; }
+  printf '%s\n' "$version" >"$folder/stamp"
+}
+
+if wants engines; then
+  mkdir -p "$cache"
+  exec 9>"$cache/lock"
+  flock 9
+  install_kafka 9>&-
+  install_mariadb 9>&-
+fi
+say "all there: $groups"
