@@ -88,8 +88,8 @@ install_kafka() {
   mkdir -p "$kafka/lib" "$kafka/first"
   cp "$here/kafka/log4j2.yaml" "$kafka/"
   say "Kafka 4.4.0: fetching jars with Maven"
-  mvn -B -q -ntp -Dstyle.color=never -Djansi.mode=strip -f "$here/kafka/pom.xml" dependency:copy-dependencies \
-    -DincludeScope=runtime -DoutputDirectory="$kafka/lib"
+  mvn -B -q -ntp -f "$here/kafka/pom.xml" dependency:copy-dependencies -DincludeScope=runtime \
+    -DoutputDirectory="$kafka/lib" >"$kafka/first/log" 2>&1 || { cat "$kafka/first/log" >&2; die "Maven failed"; }
   say "Kafka 4.4.0: formatting a folder, archiving classes (halves every start)"
   settings "$kafka/first"
   local id
