@@ -195,7 +195,7 @@ export class Store extends EventTarget {
   #frame(name, body) {
     switch (name) {
       case 'message': this.#message(body); break;
-      case 'accepted': this.#pending(body)?.found && (this.#pending(body).found.state = 'accepted'); break;
+      case 'accepted': this.#accepted(body); break;
       case 'committed': this.#committed(body); break;
       case 'read': this.#read(body); break;
       case 'typing': this.#typing(body); break;
@@ -221,6 +221,11 @@ export class Store extends EventTarget {
     if (message.seq > conversation.lastSeq && message.sender !== this.me.userId) conversation.unread += 1;
     this.#arrived(conversation, message);
     conversation.typing.delete(message.sender);
+  }
+
+  #accepted(body) {
+    const pending = this.#pending(body)?.found;
+    if (pending) pending.state = 'accepted';
   }
 
   #committed(body) {
