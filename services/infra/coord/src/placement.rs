@@ -1,0 +1,86 @@
+//! The placement of a workload: published by one, obeyed by all.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gochat_core::{Placement, Workload};
+use tokio::sync::watch;
+use tracing::warn;
+
+use crate::CoordError;
+use crate::store::{Store, View};
+
+/// Attempts against others who publish at the same time; every one of them that fails is somebody's success.
+const ATTEMPTS: u32 = 8;
+
+fn key(workload: Workload) -> String {
+    format!("placement/{workload}")
+}
+
+pub(crate) fn watch_placement(store: &Store, workload: Workload) -> watch::Receiver<Arc<Placement>> {
+    let key = key(workload);
+    let mut view = store.view(&key);
+    let first = read(&view.borrow_and_update(), &key).unwrap_or_default();
+    let (placement, receiver) = watch::channel(Arc::new(first));
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                () = placement.closed() => return,
+                changed = view.changed() => if changed.is_err() { return },
+            }
+            let Some(next) = read(&view.borrow_and_update(), &key) else { continue };
+            placement.send_if_modified(|current| {
+                let newer = next.epoch > current.epoch;
+                if newer {
+                    *current = Arc::new(next);
+                } else if **current != next {
+                    warn!(%workload, current = current.epoch.0, offered = next.epoch.0, "an older placement is not taken");
+                }
+                newer
+            });
+        }
+    });
+    receiver
+}
+
+pub(crate) async fn put_placement(
+    store: &Store,
+    workload: Workload,
+    placement: &Placement,
+) -> Result<(), CoordError> {
+    let key = key(workload);
+    let malformed = |reason: String| CoordError::Unavailable { what: format!("publish {key}"), reason };
+    placement.check().map_err(|e| malformed(e.to_string()))?;
+    let value: Bytes = serde_json::to_vec(placement).map_err(|e| malformed(e.to_string()))?.into();
+    for _ in 0..ATTEMPTS {
+        let stored = store.get(&key).await.map_err(|e| CoordError::unavailable("read", &key, e))?;
+        // One that can't be read is obeyed by nobody, so it may be replaced by any.
+        let epoch = stored.as_ref().and_then(|e| parse(&e.value).ok()).map(|p| p.epoch);
+        if let Some(epoch) = epoch.filter(|stored| *stored >= placement.epoch) {
+            return Err(CoordError::Held { key, holder: format!("epoch {}", epoch.0) });
+        }
+        let expected = stored.as_ref().map(|e| &e.value);
+        let done = store.compare_and_put(&key, expected, value.clone()).await;
+        if done.map_err(|e| CoordError::unavailable("publish", &key, e))? {
+            return Ok(());
+        }
+    }
+    Err(CoordError::Held { key, holder: "others who publish at the same time".into() })
+}
+
+fn read(view: &View, key: &str) -> Option<Placement> {
+    let entry = view.entries.get(key)?;
+    match parse(&entry.value) {
+        Ok(placement) => Some(placement),
+        Err(error) => {
+            warn!(key, error, "a malformed placement is not taken");
+            None
+        }
+    }
+}
+
+fn parse(value: &[u8]) -> Result<Placement, String> {
+    let placement: Placement = serde_json::from_slice(value).map_err(|e| e.to_string())?;
+    placement.check().map_err(|e| e.to_string())?;
+    Ok(placement)
+}
