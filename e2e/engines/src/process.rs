@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
 /// A child process that can be killed and started again the same way. Ends with its handle, or with this process.
 #[derive(Debug)]
@@ -79,15 +79,24 @@ impl Process {
     pub async fn terminate(&self, within: Duration) -> Result<ExitStatus> {
         let pid = self.pid().with_context(|| format!("{} does not run", self.name))?;
         let sent = Command::new("kill").args(["-TERM", &pid.to_string()]).status()?;
+        ensure!(sent.success(), "kill -TERM {pid} ({}): {sent}", self.name);
+        self.wait(within).await
+    }
+
+    /// Waits for its end, at most so long.
+    pub async fn wait(&self, within: Duration) -> Result<ExitStatus> {
         let deadline = Instant::now() + within;
         loop {
             if let Some(status) = self.exited()? {
                 self.child().take();
                 return Ok(status);
             }
-            if Instant::now() >= deadline {
-                bail!("{} (pid {pid}) still runs {within:?} after SIGTERM (kill: {sent})", self.name);
-            }
+            ensure!(
+                Instant::now() < deadline,
+                "{} still runs after {within:?}:\n{}",
+                self.name,
+                self.log_tail()
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

@@ -1,0 +1,72 @@
+//! `gochat bench` beside a cluster: load, and the ledger that says whether a message was lost.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use gochat_engines::Process;
+use serde_json::Value;
+
+use crate::{Cluster, binary};
+
+/// A running load.
+#[derive(Debug)]
+pub struct Load {
+    process: Process,
+    log: PathBuf,
+}
+
+/// What it found.
+#[derive(Debug)]
+pub struct Report {
+    /// Its one JSON line.
+    pub json: Value,
+    /// Whether no accepted message was lost, out of order, or numbered with a hole.
+    pub clean: bool,
+    /// Everything it printed.
+    pub text: String,
+}
+
+impl Load {
+    /// Starts `gochat bench` against all gateways; its output goes to `<name>.log` beside the cluster's.
+    pub async fn start(cluster: &Cluster, name: &str, arguments: &[&str]) -> Result<Self> {
+        let log = cluster.folder().join(format!("{name}.log"));
+        let binary = binary::path().await?.display().to_string();
+        let targets = cluster.gateways().join(",");
+        let mut all: Vec<String> =
+            [binary.as_str(), "bench", "--json", "--target", &targets].map(str::to_owned).into();
+        all.extend(arguments.iter().map(|&argument| argument.to_owned()));
+        let process = Process::start(name, all, Vec::new(), &log)?;
+        Ok(Self { process, log })
+    }
+
+    /// Waits until what it printed holds `text`.
+    pub async fn printed(&self, text: &str, within: Duration) -> Result<()> {
+        let seen = || async { fs::read_to_string(&self.log).is_ok_and(|log| log.contains(text)) };
+        self.process.ready(within, seen).await.map(drop)
+    }
+
+    /// Waits for its end.
+    pub async fn report(self, within: Duration) -> Result<Report> {
+        let status = self.process.wait(within).await?;
+        let text = fs::read_to_string(&self.log)?;
+        let line = text.lines().rev().find(|line| line.starts_with('{'));
+        let line = line.with_context(|| format!("gochat bench ({status}) printed no JSON:\n{text}"))?;
+        Ok(Report { json: serde_json::from_str(line)?, clean: status.success(), text })
+    }
+}
+
+impl Report {
+    /// Fails, with all that was printed, where a message was lost or none was sent.
+    pub fn ensure_clean(&self) -> Result<()> {
+        ensure!(self.clean, "the ledger is not clean:\n{}", self.text);
+        ensure!(self.number("accepted") > 0.0, "nothing was accepted:\n{}", self.text);
+        Ok(())
+    }
+
+    /// A number of the JSON line; 0 where there is none.
+    pub fn number(&self, key: &str) -> f64 {
+        self.json.get(key).and_then(Value::as_f64).unwrap_or_default()
+    }
+}
