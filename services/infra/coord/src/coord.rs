@@ -8,6 +8,7 @@ use gochat_core::{MemberId, Placement, SlotCount, Workload};
 use tokio::sync::watch;
 
 use crate::claim::{self, Claim};
+use crate::derive::derive;
 use crate::member::{self, Member, Membership};
 use crate::session::Session;
 use crate::store::{Etcd, InProcess, Store};
@@ -91,25 +92,10 @@ impl Coord {
 
     /// A configuration value, kept current; `None` where it is not set or not yet known.
     pub fn watch(&self, key: &str) -> watch::Receiver<Option<Bytes>> {
-        let key = key.to_owned();
-        let mut view = self.store.view(&key);
-        let (value, receiver) =
-            watch::channel(view.borrow_and_update().entries.get(&key).map(|e| e.value.clone()));
-        tokio::spawn(async move {
-            loop {
-                tokio::select! {
-                    () = value.closed() => return,
-                    changed = view.changed() => if changed.is_err() { return },
-                }
-                let now = view.borrow_and_update().entries.get(&key).map(|e| e.value.clone());
-                value.send_if_modified(|before| {
-                    let changed = *before != now;
-                    *before = now;
-                    changed
-                });
-            }
-        });
-        receiver
+        let name = key.to_owned();
+        derive(self.store.view(key), None, move |view, _| {
+            Some(view.entries.get(&name).map(|e| e.value.clone()))
+        })
     }
 
     /// The placement of a workload, kept current; the default (epoch 0, no owners) where there is none.
@@ -125,7 +111,7 @@ impl Coord {
 
     /// Who should be asked for each slot now, kept current, for those who own none themselves.
     pub fn owners(&self, workload: Workload, slots: SlotCount) -> watch::Receiver<Arc<Owners>> {
-        owners::follow(slots, self.placement(workload), self.members(workload))
+        owners::follow(slots, placement::view(&self.store, workload), member::view(&self.store, workload))
     }
 
     /// Follows which slots `me` owns; see [`Ownership`]. `me` has to join as well: who is no member owns nothing.

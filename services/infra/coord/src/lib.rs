@@ -8,6 +8,7 @@
 //!  ├─ owners      who owns each slot now: pure over placement and members
 //!  └─ ownership   which slots this member owns now: acquire and release events
 //!      └─ handover    its state machine, without I/O and without a clock
+//! derive     values made from a view of the store and kept current with it
 //! session    one lease and the keys under it, written again whenever they are lost
 //! store      what a backend does: keys, leases, views ──▶ in process │ etcd   (Kubernetes comes with the operator)
 //! ```
@@ -27,6 +28,7 @@
 mod claim;
 mod config;
 mod coord;
+mod derive;
 mod error;
 mod handover;
 mod member;

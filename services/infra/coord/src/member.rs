@@ -8,8 +8,9 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use crate::CoordError;
+use crate::derive::derive;
 use crate::session::Session;
-use crate::store::{Store, View};
+use crate::store::{Entry, Store, View, ViewReceiver};
 
 /// One running process of a workload.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -86,31 +87,17 @@ pub(crate) async fn join(session: Arc<Session>, member: &Member) -> Result<Membe
     Ok(membership)
 }
 
+pub(crate) fn view(store: &Store, workload: Workload) -> ViewReceiver {
+    store.view(&folder(workload))
+}
+
 pub(crate) fn watch_members(store: &Store, workload: Workload) -> watch::Receiver<Arc<Vec<Member>>> {
-    let mut view = store.view(&folder(workload));
-    let (members, receiver) = watch::channel(Arc::new(read(&view.borrow_and_update())));
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                () = members.closed() => return,
-                changed = view.changed() => if changed.is_err() { return },
-            }
-            let now = read(&view.borrow_and_update());
-            members.send_if_modified(|before| {
-                let changed = **before != now;
-                if changed {
-                    *before = Arc::new(now);
-                }
-                changed
-            });
-        }
-    });
-    receiver
+    derive(view(store, workload), Arc::default(), |view, _| Some(Arc::new(read(view))))
 }
 
 /// By id, since the keys are.
-fn read(view: &View) -> Vec<Member> {
-    let parse = |(key, entry): (&String, &crate::store::Entry)| match serde_json::from_slice(&entry.value) {
+pub(crate) fn read(view: &View) -> Vec<Member> {
+    let parse = |(key, entry): (&String, &Entry)| match serde_json::from_slice(&entry.value) {
         Ok(member) => Some(member),
         Err(error) => {
             warn!(key, %error, "a member's entry can't be read and is left out");

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use gochat_core::{Epoch, MemberId, Placement, SlotCount, effective_owners};
 use tokio::sync::watch;
 
-use crate::Member;
+use crate::store::{View, ViewReceiver};
+use crate::{Member, member, placement};
 
 /// The effective owners as of one placement and one set of members.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,29 +35,39 @@ impl Owners {
 }
 
 /// Keeps the owners current while somebody holds a receiver.
+///
+/// Nobody owns anything until placement and members are both known: half of the picture would give slots to members
+/// that give them back a moment later.
 pub(crate) fn follow(
     slots: SlotCount,
-    mut placement: watch::Receiver<Arc<Placement>>,
-    mut members: watch::Receiver<Arc<Vec<Member>>>,
+    mut placements: ViewReceiver,
+    mut members: ViewReceiver,
 ) -> watch::Receiver<Arc<Owners>> {
-    let now = Owners::of(slots, &placement.borrow_and_update(), &members.borrow_and_update());
-    let (owners, receiver) = watch::channel(Arc::new(now));
+    let mut placement = Placement::default();
+    let mut next = move |placements: &View, members: &View| {
+        if let Some(newer) = placement::newer(placements, &placement) {
+            placement = newer;
+        }
+        let known = placements.known && members.known;
+        let members = if known { member::read(members) } else { Vec::new() };
+        Arc::new(Owners::of(slots, &placement, &members))
+    };
+    let (owners, receiver) =
+        watch::channel(next(&placements.borrow_and_update(), &members.borrow_and_update()));
     tokio::spawn(async move {
         loop {
             let changed = tokio::select! {
                 () = owners.closed() => return,
-                changed = placement.changed() => changed,
+                changed = placements.changed() => changed,
                 changed = members.changed() => changed,
             };
             if changed.is_err() {
                 return;
             }
-            let now = Owners::of(slots, &placement.borrow_and_update(), &members.borrow_and_update());
-            owners.send_if_modified(|before| {
-                let changed = **before != now;
-                if changed {
-                    *before = Arc::new(now);
-                }
+            let next = next(&placements.borrow_and_update(), &members.borrow_and_update());
+            owners.send_if_modified(|present| {
+                let changed = *present != next;
+                *present = next;
                 changed
             });
         }

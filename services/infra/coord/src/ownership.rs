@@ -76,10 +76,10 @@ impl Ownership {
             let wake_at = self.handover.wake_at();
             let mut steps = Vec::new();
             tokio::select! {
-                // Holders first: a claim that was given up is then seen before its slot is wanted.
+                // Owners first, so that a change bears the epoch that caused it.
                 biased;
-                Ok(()) = self.holders.changed() => self.see_holders(&mut steps),
                 Ok(()) = self.owners.changed() => self.see_owners(&mut steps),
+                Ok(()) = self.holders.changed() => self.see_holders(&mut steps),
                 Some(attempt) = self.attempts.join_next() => {
                     if let Ok((slot, result)) = attempt {
                         self.see_attempt(slot, result, &mut steps);

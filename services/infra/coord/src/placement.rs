@@ -8,7 +8,8 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use crate::CoordError;
-use crate::store::{Store, View};
+use crate::derive::derive;
+use crate::store::{Store, View, ViewReceiver};
 
 /// Attempts against others who publish at the same time; every one of them that fails is somebody's success.
 const ATTEMPTS: u32 = 8;
@@ -17,30 +18,35 @@ fn key(workload: Workload) -> String {
     format!("placement/{workload}")
 }
 
+pub(crate) fn view(store: &Store, workload: Workload) -> ViewReceiver {
+    store.view(&key(workload))
+}
+
 pub(crate) fn watch_placement(store: &Store, workload: Workload) -> watch::Receiver<Arc<Placement>> {
-    let key = key(workload);
-    let mut view = store.view(&key);
-    let first = read(&view.borrow_and_update(), &key).unwrap_or_default();
-    let (placement, receiver) = watch::channel(Arc::new(first));
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                () = placement.closed() => return,
-                changed = view.changed() => if changed.is_err() { return },
+    derive(view(store, workload), Arc::default(), |view, current| newer(view, current).map(Arc::new))
+}
+
+/// The view's placement, where it can be read and is newer than the current one.
+pub(crate) fn newer(view: &View, current: &Placement) -> Option<Placement> {
+    let (key, entry) = view.entries.first_key_value()?;
+    match parse(&entry.value) {
+        Ok(next) if next.epoch > current.epoch => Some(next),
+        Ok(next) => {
+            if next != *current {
+                warn!(
+                    key,
+                    current = current.epoch.0,
+                    offered = next.epoch.0,
+                    "an older placement is not taken"
+                );
             }
-            let Some(next) = read(&view.borrow_and_update(), &key) else { continue };
-            placement.send_if_modified(|current| {
-                let newer = next.epoch > current.epoch;
-                if newer {
-                    *current = Arc::new(next);
-                } else if **current != next {
-                    warn!(%workload, current = current.epoch.0, offered = next.epoch.0, "an older placement is not taken");
-                }
-                newer
-            });
+            None
         }
-    });
-    receiver
+        Err(error) => {
+            warn!(key, error, "a malformed placement is not taken");
+            None
+        }
+    }
 }
 
 pub(crate) async fn put_placement(
@@ -66,17 +72,6 @@ pub(crate) async fn put_placement(
         }
     }
     Err(CoordError::Held { key, holder: "others who publish at the same time".into() })
-}
-
-fn read(view: &View, key: &str) -> Option<Placement> {
-    let entry = view.entries.get(key)?;
-    match parse(&entry.value) {
-        Ok(placement) => Some(placement),
-        Err(error) => {
-            warn!(key, error, "a malformed placement is not taken");
-            None
-        }
-    }
 }
 
 fn parse(value: &[u8]) -> Result<Placement, String> {

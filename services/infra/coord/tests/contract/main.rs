@@ -1,40 +1,17 @@
 //! What every backend of coordination promises: one suite, run in process and on a real etcd.
 
-use std::future::Future;
-use std::sync::Arc;
+mod harness;
+mod outage;
+
 use std::time::Duration;
 
 use bytes::Bytes;
-use gochat_coord::{Change, Coord, CoordConfig, CoordError, Member, Ownership};
+use gochat_coord::{Change, Claim, Coord, CoordError, Member, Owners};
 use gochat_core::{Epoch, Placement, Slot, SlotCount, Workload};
-use tokio::sync::watch;
 
-/// Far above what anything here takes; a test that fails ends.
-const PATIENCE: Duration = Duration::from_secs(30);
+use harness::{PATIENCE, acquire_all, ids, member, until, until_members};
 
-fn member(id: &str) -> Member {
-    Member {
-        id: id.into(),
-        workload: Workload::Gateway,
-        address: format!("http://{id}:9003"),
-        draining: false,
-    }
-}
-
-fn ids(members: &[Member]) -> Vec<&str> {
-    members.iter().map(|m| m.id.as_str()).collect()
-}
-
-async fn until<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("not in time: {what}"))
-}
-
-async fn until_members(members: &mut watch::Receiver<Arc<Vec<Member>>>, expected: &[&str]) {
-    let seen = tokio::time::timeout(PATIENCE, members.wait_for(|now| ids(now) == expected)).await.map(drop);
-    assert!(seen.is_ok(), "expected {expected:?}, members are {:?}", ids(&members.borrow()));
-}
-
-fn holder(result: Result<gochat_coord::Claim, CoordError>) -> String {
+fn holder(result: Result<Claim, CoordError>) -> String {
     match result {
         Err(CoordError::Held { holder, .. }) => holder,
         Err(other) => panic!("{other}"),
@@ -95,7 +72,7 @@ async fn a_lease_that_was_lost_is_made_good(coord: Coord) {
     // The other waits for one of the two claims, and gets it in the moment when the lease ends.
     let rival = coord.session();
     let waiting = tokio::spawn(async move {
-        let claim = rival.claim("lost", "rival", PATIENCE).await;
+        let claim = rival.claim("lost", "rival", PATIENCE / 6).await;
         (rival, claim)
     });
     let mut view = coord.watch("kept");
@@ -176,24 +153,6 @@ async fn an_older_placement_is_refused(coord: Coord) {
     assert_eq!(**placement.borrow(), next);
 }
 
-fn slot_of(change: Change) -> (bool, u32) {
-    match change {
-        Change::Acquire(slot, _) => (true, slot.0),
-        Change::Release(slot, _) => (false, slot.0),
-    }
-}
-
-async fn acquire_all(ownership: &mut Ownership, slots: &[u32]) {
-    let mut got = Vec::new();
-    while got.len() < slots.len() {
-        let (acquired, slot) = slot_of(until("an Acquire", ownership.next()).await);
-        assert!(acquired, "slot {slot} is released");
-        got.push(slot);
-    }
-    got.sort_unstable();
-    assert_eq!(got, slots);
-}
-
 async fn slots_are_handed_over(coord: Coord) {
     let slots = SlotCount::new(4).unwrap();
     let placement = Placement::dealt(Epoch(1), slots, &["a".into()]);
@@ -208,7 +167,7 @@ async fn slots_are_handed_over(coord: Coord) {
     // One slot moves: b waits for a.
     coord.put_placement(Workload::Gateway, &placement.with_owner(Slot(2), &"b".into())).await.unwrap();
     let mut owners = slots_b.owners();
-    let owner = |owners: &gochat_coord::Owners| owners.by_slot[2].as_ref().map(|m| m.address.clone());
+    let owner = |owners: &Owners| owners.by_slot[2].as_ref().map(|m| m.address.clone());
     until("b owns slot 2", owners.wait_for(|o| owner(o).as_deref() == Some("http://b:9003"))).await.unwrap();
     assert_eq!(until("release", slots_a.next()).await, Change::Release(Slot(2), Epoch(2)));
     assert!(
@@ -221,9 +180,8 @@ async fn slots_are_handed_over(coord: Coord) {
     // a drains: everything goes to b.
     member_a.update(Member { draining: true, ..member("a") }).await.unwrap();
     for _ in 0..3 {
-        let (acquired, slot) = slot_of(until("release", slots_a.next()).await);
-        assert!(!acquired);
-        slots_a.released(Slot(slot)).await;
+        let Change::Release(slot, _) = until("release", slots_a.next()).await else { panic!("acquired") };
+        slots_a.released(slot).await;
     }
     acquire_all(&mut slots_b, &[0, 1, 3]).await;
 }
@@ -262,15 +220,27 @@ macro_rules! contract {
     ($($test:ident),* $(,)?) => {
         mod in_process {
             $(#[tokio::test] async fn $test() {
-                let config = super::CoordConfig { lease_ttl: super::Duration::from_secs(1), ..Default::default() };
-                super::$test(super::Coord::connect(&config).await.unwrap()).await;
+                super::$test(super::harness::in_process().await).await;
             })*
         }
         mod etcd {
             $(#[tokio::test] async fn $test() {
-                let Some((_etcd, coord)) = super::etcd::start(stringify!($test)).await else { return };
+                let Some((_etcd, coord)) = super::harness::etcd(stringify!($test)).await else { return };
                 super::$test(coord).await;
             })*
         }
     };
 }
+
+contract!(
+    members_come_and_go,
+    a_killed_process_leaves_with_its_lease,
+    a_dropped_session_frees_everything,
+    a_lease_that_was_lost_is_made_good,
+    a_claim_is_held_by_one_at_a_time,
+    values_are_watched_and_compared,
+    an_older_placement_is_refused,
+    slots_are_handed_over,
+    a_dead_members_slots_are_taken,
+    an_overdue_slot_is_taken_and_its_worker_told,
+);
