@@ -67,7 +67,7 @@ pub(crate) async fn attempt(
         }
         Ok(Outcome::Held(entry)) => Err(CoordError::held(key, &entry.value)),
         Ok(Outcome::Gone) => Err(CoordError::held(key, b"nobody; it was given up meanwhile")),
-        Err(error) => Err(CoordError::unavailable("claim", key, error)),
+        Err(error) => Err(CoordError::unavailable("claim", key, &error)),
     }
 }
 

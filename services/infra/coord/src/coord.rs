@@ -16,6 +16,7 @@ use crate::{CoordConfig, CoordError, Owners, Ownership, owners, placement};
 
 /// Cheap to clone. One per process; in dev each member of the process gets its own `session()`.
 #[derive(Clone)]
+#[must_use]
 pub struct Coord {
     store: Store,
     session: Arc<Session>,
@@ -34,7 +35,7 @@ impl Coord {
             Store::InProcess(Arc::new(InProcess::default()))
         } else {
             let etcd = Etcd::connect(&config.etcd, &config.prefix, config.lease_ttl).await;
-            Store::Etcd(Arc::new(etcd.map_err(|e| CoordError::unavailable("connect to etcd", "", e))?))
+            Store::Etcd(Arc::new(etcd.map_err(|e| CoordError::unavailable("connect to etcd", "", &e))?))
         };
         Ok(Self { session: Session::start(store.clone(), config.lease_ttl), store, config: Arc::new(config) })
     }
@@ -65,7 +66,7 @@ impl Coord {
 
     /// Sets a configuration value.
     pub async fn put(&self, key: &str, value: Bytes) -> Result<(), CoordError> {
-        self.store.put(key, value, 0).await.map(drop).map_err(|e| CoordError::unavailable("put", key, e))
+        self.store.put(key, value, 0).await.map(drop).map_err(|e| CoordError::unavailable("put", key, &e))
     }
 
     /// Sets a value where it is the expected one (`None`: where there is none); `Held` where it is another.
@@ -80,13 +81,13 @@ impl Coord {
         match self.store.compare_and_put(key, expected, value).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(CoordError::held(key, b"another value")),
-            Err(error) => Err(CoordError::unavailable("put", key, error)),
+            Err(error) => Err(CoordError::unavailable("put", key, &error)),
         }
     }
 
     /// Reads a configuration value now.
     pub async fn get(&self, key: &str) -> Result<Option<Bytes>, CoordError> {
-        let entry = self.store.get(key).await.map_err(|e| CoordError::unavailable("get", key, e))?;
+        let entry = self.store.get(key).await.map_err(|e| CoordError::unavailable("get", key, &e))?;
         Ok(entry.map(|e| e.value))
     }
 
@@ -131,7 +132,7 @@ impl Coord {
 
     /// For readiness: does the backend answer?
     pub async fn ping(&self) -> Result<(), CoordError> {
-        self.store.get("ping").await.map(drop).map_err(|e| CoordError::unavailable("ping", "", e))
+        self.store.get("ping").await.map(drop).map_err(|e| CoordError::unavailable("ping", "", &e))
     }
 
     /// For tests: what a SIGKILL of this session's process does. Its lease is no longer renewed; nothing is said.

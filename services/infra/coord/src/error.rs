@@ -24,7 +24,7 @@ pub enum CoordError {
 }
 
 impl CoordError {
-    pub(crate) fn unavailable(what: &str, key: &str, error: StoreError) -> Self {
+    pub(crate) fn unavailable(what: &str, key: &str, error: &StoreError) -> Self {
         metrics::counter!("gochat_coord_unavailable_total", "what" => what.to_owned()).increment(1);
         let what = if key.is_empty() { what.to_owned() } else { format!("{what} {key}") };
         Self::Unavailable { what, reason: error.to_string() }

@@ -43,9 +43,6 @@ pub(crate) enum Step {
     Emit(Change),
 }
 
-/// Who holds a slot's claim, as last seen, and since which revision.
-pub(crate) type Holder = (MemberId, i64);
-
 /// Whose a slot is, by the effective owners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Whose {
@@ -66,7 +63,8 @@ pub(crate) struct Handover {
 #[derive(Clone, Debug)]
 struct State {
     mine: bool,
-    holder: Option<Holder>,
+    /// Of the claim, as last seen, and its revision.
+    holder: Option<(MemberId, i64)>,
     phase: Phase,
 }
 
@@ -120,12 +118,18 @@ impl Handover {
     }
 
     /// What is now known of a slot's claim.
-    pub(crate) fn holder(&mut self, now: Instant, slot: Slot, holder: Option<Holder>, out: &mut Vec<Step>) {
+    pub(crate) fn holder(
+        &mut self,
+        now: Instant,
+        slot: Slot,
+        holder: Option<(&str, i64)>,
+        out: &mut Vec<Step>,
+    ) {
         let Some(state) = self.slots.get_mut(slot.index()) else { return };
-        if state.holder == holder {
+        if state.holder.as_ref().map(|(id, at)| (id.as_str(), *at)) == holder {
             return;
         }
-        state.holder = holder;
+        state.holder = holder.map(|(id, at)| (id.into(), at));
         match (&mut state.phase, &state.holder) {
             (Phase::Wanted { retry_at, .. }, _) => *retry_at = now,
             // Written again under a new lease, or after the backend lost its data and counts from the start.
@@ -223,11 +227,9 @@ impl Handover {
                     out.push(if overdue { Step::TakeOver(slot) } else { Step::Claim(slot) });
                 }
             }
-            Phase::Working { revision } => {
-                if taken_since(revision) || !state.mine {
-                    phase = Phase::Releasing;
-                    out.push(Step::Emit(Change::Release(slot, epoch)));
-                }
+            Phase::Working { revision } if taken_since(revision) || !state.mine => {
+                phase = Phase::Releasing;
+                out.push(Step::Emit(Change::Release(slot, epoch)));
             }
             _ => {}
         }

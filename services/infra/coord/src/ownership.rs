@@ -128,12 +128,17 @@ impl Ownership {
     fn see_holders(&mut self, steps: &mut Vec<Step>) {
         let now = Instant::now();
         let view = Arc::clone(&self.holders.borrow_and_update());
+        let folder = Self::folder(self.workload);
+        let holders: HashMap<u32, (&str, i64)> = view
+            .entries
+            .iter()
+            .filter_map(|(key, entry)| {
+                let slot = key.strip_prefix(&folder)?.parse().ok()?;
+                Some((slot, (std::str::from_utf8(&entry.value).ok()?, entry.revision)))
+            })
+            .collect();
         for slot in self.slots.slots() {
-            let holder = view.entries.get(&key(self.workload, slot)).map(|entry| {
-                let holder = String::from_utf8_lossy(&entry.value);
-                (MemberId::from(holder.as_ref()), entry.revision)
-            });
-            self.handover.holder(now, slot, holder, steps);
+            self.handover.holder(now, slot, holders.get(&slot.0).copied(), steps);
         }
         for (slot, _) in self.claims.iter().filter(|(_, claim)| claim.is_lost()) {
             self.handover.lost(*slot, steps);

@@ -59,7 +59,7 @@ pub(crate) async fn put_placement(
     placement.check().map_err(|e| malformed(e.to_string()))?;
     let value: Bytes = serde_json::to_vec(placement).map_err(|e| malformed(e.to_string()))?.into();
     for _ in 0..ATTEMPTS {
-        let stored = store.get(&key).await.map_err(|e| CoordError::unavailable("read", &key, e))?;
+        let stored = store.get(&key).await.map_err(|e| CoordError::unavailable("read", &key, &e))?;
         // One that can't be read is obeyed by nobody, so it may be replaced by any.
         let epoch = stored.as_ref().and_then(|e| parse(&e.value).ok()).map(|p| p.epoch);
         if let Some(epoch) = epoch.filter(|stored| *stored >= placement.epoch) {
@@ -67,7 +67,7 @@ pub(crate) async fn put_placement(
         }
         let expected = stored.as_ref().map(|e| &e.value);
         let done = store.compare_and_put(&key, expected, value.clone()).await;
-        if done.map_err(|e| CoordError::unavailable("publish", &key, e))? {
+        if done.map_err(|e| CoordError::unavailable("publish", &key, &e))? {
             return Ok(());
         }
     }

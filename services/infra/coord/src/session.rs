@@ -113,7 +113,10 @@ impl Session {
     pub(crate) async fn reconcile(&self, key: &str, force: bool) -> Result<Outcome, StoreError> {
         let inner = Arc::clone(&self.inner);
         let key = key.to_owned();
-        let task = tokio::spawn(async move { inner.reconcile(&key, force).await });
+        let task = tokio::spawn(async move {
+            inner.await_lease().await?;
+            inner.reconcile(&key, force).await
+        });
         task.await.unwrap_or_else(|e| Err(StoreError::Away(e.to_string())))
     }
 
@@ -179,7 +182,7 @@ impl Inner {
         else {
             return Ok(Outcome::Gone);
         };
-        let lease = self.current_lease().await?;
+        let lease = (*self.lease.borrow()).ok_or(StoreError::LeaseGone)?;
         let result = match value {
             None => self.delete(key, token, written.unwrap_or(lease)).await,
             Some(_) if written == Some(lease) => Ok(Outcome::Written(0)),
@@ -246,10 +249,10 @@ impl Inner {
     }
 
     /// Waits, no longer than a call may take, for the keeper to have one.
-    async fn current_lease(&self) -> Result<Lease, StoreError> {
+    async fn await_lease(&self) -> Result<(), StoreError> {
         let mut lease = self.lease.subscribe();
         match tokio::time::timeout(self.ttl / 2, lease.wait_for(Option::is_some)).await {
-            Ok(Ok(lease)) => lease.ok_or(StoreError::LeaseGone),
+            Ok(Ok(_)) => Ok(()),
             _ => Err(StoreError::Away("no lease could be had yet".into())),
         }
     }

@@ -47,6 +47,13 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn the_layout_never_changes() {
+        // Ids are stored and compared with those of other versions.
+        assert_eq!(Parts { ms: 1, worker: 1, sequence: 1 }.id(), 0x40_1001);
+        assert_eq!(EPOCH_MS, 1_704_067_200_000);
+    }
+
     proptest! {
         #[test]
         fn an_id_is_its_parts(ms in 0..=LAST_MS, worker in 0..WORKERS, sequence in 0..SEQUENCES) {

@@ -20,7 +20,7 @@ pub(crate) struct Sequence {
     /// The millisecond of the last id, or the first one allowed.
     ms: u64,
     /// Of the next id in `ms`.
-    sequence: u16,
+    place: u16,
     /// Ids are below this millisecond.
     bound_ms: u64,
 }
@@ -39,25 +39,25 @@ impl Sequence {
     /// Gives out ids of `from_ms` and later, and below `bound_ms`.
     pub(crate) fn new(worker: u16, from_ms: u64, bound_ms: u64) -> Self {
         // From 1, so that no id is 0.
-        Self { worker, ms: from_ms.max(1), sequence: 0, bound_ms }
+        Self { worker, ms: from_ms.max(1), place: 0, bound_ms }
     }
 
     pub(crate) fn next(&mut self, now_ms: u64) -> Result<u64, Stall> {
-        let (mut ms, mut sequence) = if now_ms > self.ms { (now_ms, 0) } else { (self.ms, self.sequence) };
+        let (mut ms, mut place) = if now_ms > self.ms { (now_ms, 0) } else { (self.ms, self.place) };
         if ms.saturating_sub(now_ms) > MAX_AHEAD_MS {
             return Err(Stall::ClockBehind(Duration::from_millis(ms - now_ms)));
         }
-        if sequence == SEQUENCES {
+        if place == SEQUENCES {
             if now_ms >= ms {
                 return Err(Stall::Exhausted);
             }
-            (ms, sequence) = (ms + 1, 0);
+            (ms, place) = (ms + 1, 0);
         }
         if ms >= self.bound_ms.min(LAST_MS) {
             return Err(Stall::Bound);
         }
-        (self.ms, self.sequence) = (ms, sequence + 1);
-        Ok(Parts { ms, worker: self.worker, sequence }.id())
+        (self.ms, self.place) = (ms, place + 1);
+        Ok(Parts { ms, worker: self.worker, sequence: place }.id())
     }
 
     pub(crate) fn raise_bound(&mut self, bound_ms: u64) {
@@ -66,7 +66,7 @@ impl Sequence {
 
     /// The first millisecond from which nothing was given out.
     pub(crate) fn unused_from_ms(&self) -> u64 {
-        if self.sequence == 0 { self.ms } else { self.ms + 1 }
+        if self.place == 0 { self.ms } else { self.ms + 1 }
     }
 }
 

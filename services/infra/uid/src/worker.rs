@@ -140,12 +140,10 @@ fn key(number: u16) -> String {
 async fn read_bound(coord: &Coord, number: u16) -> Result<(Option<Bytes>, Option<Bound>), CoordError> {
     let key = key(number);
     let Some(value) = coord.get(&key).await? else { return Ok((None, None)) };
-    match Bound::decode(&value) {
-        Some(bound) => Ok((Some(value), Some(bound))),
-        None => {
-            // Whatever it was, its ids can't be known: the worker is out of use until somebody deletes the key.
-            warn!(key, "a worker's bound can't be read; the worker is passed over");
-            Err(CoordError::Held { key, holder: "a bound that can't be read".into() })
-        }
+    if let Some(bound) = Bound::decode(&value) {
+        return Ok((Some(value), Some(bound)));
     }
+    // Whatever it was, its ids can't be known: the worker is out of use until somebody deletes the key.
+    warn!(key, "a worker's bound can't be read; the worker is passed over");
+    Err(CoordError::Held { key, holder: "a bound that can't be read".into() })
 }

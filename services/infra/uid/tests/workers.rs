@@ -1,4 +1,10 @@
 //! Worker ids through coordination, in process.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests may fail by panicking"
+)]
 
 use std::collections::HashSet;
 use std::time::Duration;

@@ -29,7 +29,7 @@ impl Script {
 
     fn holder(&mut self, holder: Option<(&str, i64)>) -> Vec<Step> {
         let mut out = Vec::new();
-        self.handover.holder(self.now, SLOT, holder.map(|(id, at)| (id.into(), at)), &mut out);
+        self.handover.holder(self.now, SLOT, holder, &mut out);
         out
     }
 
@@ -186,9 +186,7 @@ enum Arriving {
 
 const SLOTS: u32 = 3;
 
-fn name(member: usize) -> MemberId {
-    ["a", "b"][member].into()
-}
+const NAMES: [&str; 2] = ["a", "b"];
 
 impl World {
     fn new() -> Self {
@@ -196,7 +194,7 @@ impl World {
         Self {
             now: Instant::now(),
             revision: 0,
-            members: (0..2).map(|m| Handover::new(name(m), slots, TIMEOUT)).collect(),
+            members: (0..2).map(|m| Handover::new(NAMES[m].into(), slots, TIMEOUT)).collect(),
             claims: BTreeMap::new(),
             arriving: vec![VecDeque::new(), VecDeque::new()],
             working: vec![BTreeMap::new(); 2],
@@ -267,7 +265,7 @@ impl World {
         match arriving {
             Arriving::Attempt(slot, revision) => self.members[m].claimed(self.now, slot, revision, &mut out),
             Arriving::View(slot, holder) => {
-                self.members[m].holder(self.now, slot, holder.map(|(h, at)| (name(h), at)), &mut out);
+                self.members[m].holder(self.now, slot, holder.map(|(h, at)| (NAMES[h], at)), &mut out);
             }
         }
         self.take(m, out)?;

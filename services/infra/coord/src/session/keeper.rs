@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures::StreamExt as _;
+use futures::TryStreamExt as _;
 use rand::RngExt as _;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
@@ -80,22 +80,16 @@ fn report(beat: Result<(), StoreError>, away: &mut bool) -> bool {
     }
 }
 
-/// Writes what differs; false where something is left to do.
+/// Writes what differs; false where something is left to do. Ends at the first failure, as the next would fail too.
 async fn settle(inner: &Inner) -> bool {
-    if inner.lease.borrow().is_none() {
-        return false;
-    }
-    let keys = inner.unsettled();
-    let results = futures::stream::iter(keys)
-        .map(|key| async move { inner.reconcile(&key, false).await.is_ok() })
-        .buffer_unordered(PARALLEL)
-        .fold(true, |all, ok| std::future::ready(all && ok));
-    results.await
+    let keys = inner.unsettled().into_iter().map(Ok);
+    let write = |key: String| async move { inner.reconcile(&key, false).await.map(drop) };
+    futures::stream::iter(keys).try_for_each_concurrent(PARALLEL, write).await.is_ok()
 }
 
 /// A third of the TTL, so that two beats may be lost; sooner where one was. Spread, so that a thousand members don't
 /// beat in step after a restart of etcd.
 fn pause(ttl: Duration, ok: bool) -> Duration {
     let third = ttl / 3;
-    third.mul_f64(if ok { rand::rng().random_range(0.8..1.0) } else { rand::rng().random_range(0.1..0.6) })
+    third.mul_f64(if ok { rand::rng().random_range(0.8..1.0) } else { rand::rng().random_range(0.2..1.0) })
 }

@@ -1,4 +1,10 @@
 //! What every backend of coordination promises: one suite, run in process and on a real etcd.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests may fail by panicking"
+)]
 
 mod harness;
 mod outage;
@@ -174,7 +180,7 @@ async fn slots_are_handed_over(coord: Coord) {
         tokio::time::timeout(Duration::from_millis(100), slots_b.next()).await.is_err(),
         "a has not released"
     );
-    let (_, change) = tokio::join!(slots_a.released(Slot(2)), until("acquire", slots_b.next()));
+    let ((), change) = tokio::join!(slots_a.released(Slot(2)), until("acquire", slots_b.next()));
     assert_eq!(change, Change::Acquire(Slot(2), Epoch(2)));
 
     // a drains: everything goes to b.
