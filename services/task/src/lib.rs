@@ -1,1 +1,134 @@
-//! TBD
+//! task: what is too large or too slow for the message path.
+//!
+//! ```text
+//! task[conversation] ──▶ worker ─┬─ FanOut ─▶ members (by pages, cached) ─▶ fan_out ─▶ downstream[shard]
+//!                                └─ Push ───▶ push: a bounded queue ─▶ webhook
+//! jobs   by the clock, at one member at a time: retention, the day's counters
+//! ops    load by partition, drain                                     (gochat-member)
+//! ```
+
+mod clock;
+mod config;
+mod fan_out;
+mod jobs;
+mod members;
+mod push;
+mod worker;
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use gochat_chassis::{Health, Shutdown};
+use gochat_coord::{Coord, Member};
+use gochat_core::{Topics, Workload};
+use gochat_member::{Drain, Operations, Peer, SlotMeter};
+use gochat_mq::Mq;
+use gochat_pipeline::{Patience, Pipeline, Writer};
+use gochat_proto::ops::operations_server::OperationsServer;
+
+pub use config::{Config, ConfigError, JobsConfig, PushConfig};
+
+/// Records polled at a time. Few, since each may become a megabyte of recipients.
+const POLL: usize = 16;
+
+/// What task works with.
+pub struct Deps {
+    /// The log.
+    pub mq: Mq,
+    /// In dev: a session of its own for each task of the process.
+    pub coord: Coord,
+    /// Where readiness is reported.
+    pub health: Health,
+}
+
+/// Works until shutdown begins, then finishes what is in hand and leaves.
+///
+/// # Errors
+/// Settings that can't be used, a port that can't be bound, and coordination that refuses the member.
+pub async fn run(config: Config, deps: Deps, shutdown: Shutdown) -> anyhow::Result<()> {
+    let (shards, slots) = config.check()?;
+    let Deps { mq, coord, health } = deps;
+    let check = health.check("task");
+    let topics = Topics::new(&config.topic_prefix);
+    let repo = Peer::connect(&coord, Workload::Repo, config.repo_timeout, &shutdown);
+    let writer = Writer::new(mq.producer().context("log producer")?);
+    let consumer = Arc::new(mq.consumer("task", &topics.task).context("task consumer")?);
+    let pusher = push::Pusher::start(&config.push, &shutdown).await?;
+
+    let listener = tokio::net::TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("task.listen {}", config.listen))?;
+    let member = Member {
+        id: gochat_member::member_id(&config.member, Workload::Task),
+        workload: Workload::Task,
+        address: gochat_member::advertised(&config.advertise, listener.local_addr()?),
+        draining: false,
+    };
+    let meter = SlotMeter::new(slots);
+    let drain = Drain::new();
+    let operations = Operations {
+        member: member.id.clone(),
+        workload: Workload::Task,
+        slots,
+        placement: coord.placement(Workload::Task),
+        meter: meter.clone(),
+        lag: Arc::new({
+            let consumer = consumer.clone();
+            move |slot| {
+                let consumer = consumer.clone();
+                Box::pin(async move { consumer.lag(slot.0).await.ok() })
+            }
+        }),
+        drain: drain.clone(),
+        shutdown: shutdown.clone(),
+    };
+    let routes = tonic::service::Routes::new(OperationsServer::new(operations));
+    let serving = tokio::spawn(gochat_chassis::grpc::serve(listener, routes, shutdown.clone()));
+
+    let membership = coord.join(member.clone()).await.context("join as task")?;
+    let members = members::Members::new(repo.clone(), shards, config.cached_members);
+    let patience = Patience::new(shutdown.clone(), check.clone());
+    let pipeline = Pipeline {
+        process: worker::Worker::new(topics, shards, members, patience, pusher),
+        poll: POLL,
+        writer,
+        consumer,
+        ownership: coord.ownership(Workload::Task, slots, member.id.clone()),
+        meter,
+        shutdown: shutdown.clone(),
+    };
+    let mut consuming = tokio::spawn(pipeline.run());
+    let jobs = jobs::Jobs {
+        config: config.jobs,
+        repo,
+        coord,
+        member: member.id.clone(),
+        shutdown: shutdown.clone(),
+    };
+    let jobs = tokio::spawn(jobs.run());
+    check.ready();
+    tracing::info!(member = %member.id, address = member.address, "task serves");
+
+    tokio::select! {
+        () = shutdown.wait() => {}
+        () = drain.wait() => {
+            let leaving = Member { draining: true, ..member.clone() };
+            if let Err(error) = membership.update(leaving).await {
+                tracing::warn!(%error, "drain not announced");
+            }
+            shutdown.wait().await;
+        }
+        ended = &mut consuming => anyhow::bail!("the task consumer ended: {ended:?}"),
+    }
+    check.not_ready("stopping");
+    if tokio::time::timeout(config.drain_timeout, &mut consuming).await.is_err() {
+        tracing::warn!(
+            "work in flight did not finish in time; its records stay uncommitted for the next owner"
+        );
+        consuming.abort();
+    }
+    jobs.await.context("jobs")?;
+    membership.leave().await;
+    serving.await.context("gRPC server")??;
+    Ok(())
+}

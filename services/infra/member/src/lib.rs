@@ -1,0 +1,18 @@
+//! What makes a process a member of a placed workload.
+//!
+//! ```text
+//! identity    its id, the address that others reach it under
+//! peers       another workload's living members, and calls to them
+//! load        what each slot did: records and bytes counted, CPU and memory of the process
+//! operations  `ops.v1.Operations`: load reports and drain, the same for every workload
+//! ```
+
+mod identity;
+mod load;
+mod operations;
+mod peers;
+
+pub use identity::{advertised, member_id};
+pub use load::{SlotMeter, Usage};
+pub use operations::{Drain, LagOf, Operations};
+pub use peers::{Peer, addresses};

@@ -1,0 +1,70 @@
+//! Stage two: once a batch's records are durable, its offsets are committed. Batches pass in order.
+
+use std::sync::Arc;
+
+use gochat_core::Slot;
+use gochat_mq::{Consumer, Delivery, MqError, Record};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::patience::BACKOFF;
+use crate::writer::Writer;
+
+/// What stage one hands over.
+pub(crate) enum Step {
+    /// Written records, not yet durable, and what may be committed after.
+    Batch { written: Vec<(Record, Delivery)>, offsets: Vec<(u32, u64)> },
+    /// Everything before it is committed when it is answered: the slot may be released.
+    Drained { slot: Slot, done: oneshot::Sender<Slot> },
+}
+
+/// Runs until stage one is gone and all it handed over is committed.
+pub(crate) async fn run(writer: Writer, consumer: Arc<Consumer>, mut steps: mpsc::Receiver<Step>) {
+    while let Some(step) = steps.recv().await {
+        match step {
+            Step::Batch { written, offsets } => {
+                for (record, delivery) in written {
+                    durable(&writer, record, delivery).await;
+                }
+                commit(&consumer, &offsets).await;
+            }
+            // The receiver may be gone at shutdown.
+            Step::Drained { slot, done } => drop(done.send(slot)),
+        }
+    }
+}
+
+/// A record that failed is written again: it may come twice or late, which clients mend by seq, but it comes.
+async fn durable(writer: &Writer, record: Record, delivery: Delivery) {
+    let mut outcome = delivery.await;
+    let mut attempt = 0;
+    while let Err(error) = outcome {
+        if let MqError::TooLarge { .. } | MqError::NoPartition { .. } = error {
+            // Trying again can't help, and waiting would stop the partition.
+            undeliverable(&record, &error);
+            return;
+        }
+        metrics::counter!("gochat_pipeline_log_retries_total").increment(1);
+        tracing::warn!(%error, topic = %record.topic, partition = record.partition, "record not durable; written again");
+        tokio::time::sleep(BACKOFF.delay(attempt)).await;
+        attempt = attempt.saturating_add(1);
+        outcome = match writer.queue(&record).await {
+            Ok(delivery) => delivery.await,
+            Err(error) => Err(error),
+        };
+    }
+}
+
+async fn commit(consumer: &Consumer, offsets: &[(u32, u64)]) {
+    let mut attempt = 0;
+    while let Err(error) = consumer.commit(offsets).await {
+        tracing::warn!(%error, "offsets not committed; trying again");
+        tokio::time::sleep(BACKOFF.delay(attempt)).await;
+        attempt = attempt.saturating_add(1);
+    }
+}
+
+/// Says that a record is given up.
+pub(crate) fn undeliverable(record: &Record, error: &MqError) {
+    metrics::counter!("gochat_pipeline_undeliverable_total").increment(1);
+    tracing::error!(%error, topic = %record.topic, partition = record.partition, "record dropped");
+}

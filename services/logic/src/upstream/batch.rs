@@ -1,0 +1,143 @@
+//! From the log's bytes to requests that can be trusted in form (pure). Who may do what comes after.
+
+use bytes::Bytes;
+use gochat_core::{ConversationId, UserId};
+use gochat_mq::Consumed;
+use gochat_proto::events::upstream::Event;
+use gochat_proto::events::{Origin, Upstream};
+use prost::Message as _;
+
+/// A client's message id: enough for a UUID.
+const LONGEST_CLIENT_MSG_ID: usize = 36;
+
+/// A message to be stored.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Send {
+    /// Index of its record in the polled batch.
+    pub(crate) place: usize,
+    pub(crate) user: UserId,
+    pub(crate) origin: Option<Origin>,
+    pub(crate) conversation: ConversationId,
+    pub(crate) client_msg_id: String,
+    pub(crate) text: String,
+    /// W3C trace context of the record, where it is sampled.
+    pub(crate) traceparent: Option<Bytes>,
+}
+
+/// What a record asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Request {
+    Send(Send),
+    Read {
+        user: UserId,
+        conversation: ConversationId,
+        seq: u64,
+    },
+    Typing {
+        user: UserId,
+        conversation: ConversationId,
+    },
+    /// Readable, but breaks a limit that the edge should have kept: its sender is told.
+    Invalid {
+        send: Send,
+        problem: &'static str,
+    },
+    /// For the dead-letter topic.
+    Undecodable(String),
+}
+
+/// Reads one record.
+pub(crate) fn read(place: usize, record: &Consumed, max_text_bytes: usize) -> Request {
+    let upstream = match Upstream::decode(record.payload.clone()) {
+        Ok(upstream) => upstream,
+        Err(error) => return Request::Undecodable(format!("not an Upstream: {error}")),
+    };
+    let Some(user) = UserId::new(upstream.user_id) else {
+        return Request::Undecodable("no user_id".into());
+    };
+    let conversation = match &upstream.event {
+        Some(Event::Send(send)) => send.conversation_id,
+        Some(Event::Read(read)) => read.conversation_id,
+        Some(Event::Typing(typing)) => typing.conversation_id,
+        None => return Request::Undecodable("no event that this version knows".into()),
+    };
+    let Some(conversation) = ConversationId::new(conversation) else {
+        return Request::Undecodable("no conversation_id".into());
+    };
+    match upstream.event {
+        Some(Event::Send(send)) => {
+            let problem = problem(&send.client_msg_id, &send.text, max_text_bytes);
+            let traceparent = record.headers.iter().find(|(name, _)| name == "traceparent");
+            let send = Send {
+                place,
+                user,
+                origin: upstream.origin,
+                conversation,
+                client_msg_id: send.client_msg_id,
+                text: send.text,
+                traceparent: traceparent.map(|(_, value)| value.clone()),
+            };
+            match problem {
+                None => Request::Send(send),
+                Some(problem) => Request::Invalid { send, problem },
+            }
+        }
+        Some(Event::Read(read)) => Request::Read { user, conversation, seq: read.seq },
+        _ => Request::Typing { user, conversation },
+    }
+}
+
+fn problem(client_msg_id: &str, text: &str, max_text_bytes: usize) -> Option<&'static str> {
+    if client_msg_id.is_empty() || client_msg_id.len() > LONGEST_CLIENT_MSG_ID {
+        return Some("client_msg_id: must have 1 to 36 characters");
+    }
+    if !client_msg_id.bytes().all(|b| b.is_ascii_graphic()) {
+        return Some("client_msg_id: visible ASCII characters only");
+    }
+    if text.is_empty() {
+        return Some("text: empty");
+    }
+    (text.len() > max_text_bytes).then_some("text: longer than the limit that welcome names")
+}
+
+#[cfg(test)]
+mod tests {
+    use gochat_proto::events;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn record(payload: Vec<u8>) -> Consumed {
+        Consumed { partition: 0, offset: 7, key: Bytes::new(), payload: payload.into(), headers: Vec::new() }
+    }
+
+    fn sent(user_id: u64, conversation_id: u64, client_msg_id: &str, text: &str) -> Request {
+        let event = Event::Send(events::Send {
+            conversation_id,
+            client_msg_id: client_msg_id.into(),
+            text: text.into(),
+            accepted_at_ms: 1,
+        });
+        read(3, &record(Upstream { user_id, origin: None, event: Some(event) }.encode_to_vec()), 10)
+    }
+
+    #[test]
+    fn what_breaks_a_limit_is_answered_and_what_names_nobody_is_dead_letter() {
+        assert!(matches!(sent(1, 2, "a", "hi"), Request::Send(Send { place: 3, .. })));
+        for (id, text) in
+            [("", "hi"), ("a b", "hi"), (&"x".repeat(37), "hi"), ("a", ""), ("a", "0123456789x")]
+        {
+            assert!(matches!(sent(1, 2, id, text), Request::Invalid { .. }), "{id} {text}");
+        }
+        assert!(matches!(sent(0, 2, "a", "hi"), Request::Undecodable(_)));
+        assert!(matches!(sent(1, 0, "a", "hi"), Request::Undecodable(_)));
+        assert!(matches!(read(0, &record(Vec::new()), 10), Request::Undecodable(_)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_too_strange(payload in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read(0, &record(payload), 10);
+        }
+    }
+}

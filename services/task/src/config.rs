@@ -1,0 +1,161 @@
+//! Settings of task: the `task` section.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gochat_core::{SlotCount, SlotCountError};
+use serde::{Deserialize, Serialize};
+
+/// Settings of large-group fan-out, jobs and push.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where gRPC listens.
+    pub listen: SocketAddr,
+    /// `http://host:port` under which others reach it; empty: derived from the bound address.
+    pub advertise: String,
+    /// Unique member id, at most 63 bytes; empty: `task-<hostname>-<pid>`.
+    pub member: String,
+    /// Topics are named `<topic_prefix>.task` and so on; as in `mq.prefix`.
+    pub topic_prefix: String,
+    /// Gateway shards: partitions of `downstream`, 1 to 4,096. Never changed in a cluster's life.
+    pub shards: u32,
+    /// Partitions of `task`, 1 to 4,096.
+    pub task_partitions: u32,
+    /// Most member ids kept in the local cache of member lists.
+    pub cached_members: u64,
+    /// After which a call to repo is given up and tried again.
+    #[serde(with = "humantime_serde")]
+    pub repo_timeout: Duration,
+    /// How long a stop waits for work in flight.
+    #[serde(with = "humantime_serde")]
+    pub drain_timeout: Duration,
+    /// What runs by the clock, at one member at a time.
+    pub jobs: JobsConfig,
+    /// Notifying users without a connection.
+    pub push: PushConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 9004)),
+            advertise: String::new(),
+            member: String::new(),
+            topic_prefix: "gochat".into(),
+            shards: 64,
+            task_partitions: 16,
+            cached_members: 4_000_000,
+            repo_timeout: Duration::from_secs(5),
+            drain_timeout: Duration::from_secs(10),
+            jobs: JobsConfig::default(),
+            push: PushConfig::default(),
+        }
+    }
+}
+
+/// What runs by the clock.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct JobsConfig {
+    /// Messages older than this are deleted; zero: kept for ever. The newest of a conversation always stays.
+    #[serde(with = "humantime_serde")]
+    pub retention: Duration,
+    /// Between two clean-ups.
+    #[serde(with = "humantime_serde")]
+    pub retention_every: Duration,
+    /// Messages deleted by one statement; 1 to 10,000.
+    pub retention_batch: u32,
+    /// Between two readings of the day's counters.
+    #[serde(with = "humantime_serde")]
+    pub counters_every: Duration,
+    /// Busiest groups that are counted one by one; 0 to 100.
+    pub top_groups: u32,
+}
+
+impl Default for JobsConfig {
+    fn default() -> Self {
+        Self {
+            retention: Duration::ZERO,
+            retention_every: Duration::from_secs(60 * 60),
+            retention_batch: 1_000,
+            counters_every: Duration::from_secs(60),
+            top_groups: 10,
+        }
+    }
+}
+
+/// A webhook that is told of messages to users without a connection.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PushConfig {
+    /// `http(s)://…` that takes the POST; empty: push is off.
+    pub url: String,
+    /// File whose content signs each POST (HMAC-SHA256); none: unsigned.
+    pub secret_file: Option<PathBuf>,
+    /// Of one attempt.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+    /// Attempts of one notification; 1 to 10.
+    pub max_attempts: u32,
+    /// Longest wait before the second attempt; it doubles with each one, up to 30 s, with full jitter.
+    #[serde(with = "humantime_serde")]
+    pub backoff: Duration,
+    /// Notifications under way at a time; 1 to 1,000.
+    pub parallel: usize,
+    /// Notifications that may wait; more are dropped and counted. 1 to 100,000.
+    pub queue: usize,
+}
+
+impl Default for PushConfig {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            secret_file: None,
+            timeout: Duration::from_secs(5),
+            max_attempts: 4,
+            backoff: Duration::from_millis(250),
+            parallel: 16,
+            queue: 1_000,
+        }
+    }
+}
+
+/// Settings that can't be used.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum ConfigError {
+    #[error("task.{field}: {source}")]
+    Slots { field: &'static str, source: SlotCountError },
+    #[error("task.{field} = {value}: must be {range}")]
+    Range { field: &'static str, value: String, range: &'static str },
+}
+
+impl Config {
+    /// Checks ranges; gives shards and task partitions.
+    pub(crate) fn check(&self) -> Result<(SlotCount, SlotCount), ConfigError> {
+        let slots =
+            |field, count| SlotCount::new(count).map_err(|source| ConfigError::Slots { field, source });
+        let (jobs, push) = (&self.jobs, &self.push);
+        in_range("jobs.retention_batch", jobs.retention_batch, 1, 10_000, "1 to 10,000")?;
+        in_range("jobs.top_groups", jobs.top_groups, 0, 100, "0 to 100")?;
+        in_range("push.max_attempts", push.max_attempts, 1, 10, "1 to 10")?;
+        in_range("push.parallel", push.parallel, 1, 1_000, "1 to 1,000")?;
+        in_range("push.queue", push.queue, 1, 100_000, "1 to 100,000")?;
+        Ok((slots("shards", self.shards)?, slots("task_partitions", self.task_partitions)?))
+    }
+}
+
+fn in_range<T: PartialOrd + ToString>(
+    field: &'static str,
+    value: T,
+    least: T,
+    most: T,
+    range: &'static str,
+) -> Result<(), ConfigError> {
+    if value < least || value > most {
+        return Err(ConfigError::Range { field, value: value.to_string(), range });
+    }
+    Ok(())
+}
