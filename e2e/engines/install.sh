@@ -28,7 +28,6 @@ need() { local package=$1; shift; "$@" >/dev/null 2>&1 || missing+=("$package");
 if wants build; then
   has cargo || die "no Rust toolchain: install one with rustup (https://rustup.rs), 1.95 or newer"
   need build-essential has c++
-  need cmake has cmake
   need pkg-config has pkg-config
   need libssl-dev test -e /usr/include/openssl/ssl.h
   need zlib1g-dev test -e /usr/include/zlib.h

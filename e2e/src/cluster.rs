@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use futures::future::try_join_all;
 use gochat_coord::{Coord, CoordConfig};
-use gochat_core::Workload;
+use gochat_core::{MemberId, Slot, Workload};
 use gochat_engines::Stack;
 use serde_json::{Value, json};
 
@@ -33,7 +34,9 @@ impl Default for Size {
     }
 }
 
-/// Gateway shards, and partitions of upstream and of task.
+/// The key that tokens of a test cluster are signed with.
+pub const SECRET: &str = "a-secret-of-the-tests-and-of-nothing-else";
+/// Gateway shards.
 pub const SHARDS: u32 = 16;
 /// Upstream partitions, and task partitions.
 pub const PARTITIONS: u32 = 8;
@@ -137,11 +140,35 @@ impl Cluster {
         self.of(Workload::Gateway).into_iter().map(Service::url).collect()
     }
 
+    /// The address of a gateway by number, from 0; past the last one it starts again.
+    pub fn gateway(&self, number: usize) -> Result<String> {
+        let gateways = self.gateways();
+        gateways.get(number % gateways.len().max(1)).cloned().context("the cluster has no gateway")
+    }
+
     /// Process ids of services and engines, for accounting.
     pub fn pids(&self) -> Vec<(String, u32)> {
         let services =
             self.services.iter().filter_map(|service| Some((service.member().to_owned(), service.pid()?)));
         services.chain(self.stack.pids().into_iter().map(|(name, pid)| (name.to_owned(), pid))).collect()
+    }
+
+    /// The sum of a metric over all gateways.
+    pub async fn gateway_count(&self, name: &str) -> Result<f64> {
+        let mut sum = 0.0;
+        for gateway in self.of(Workload::Gateway) {
+            sum += gateway.metrics().await?.sum(name, "");
+        }
+        Ok(sum)
+    }
+
+    /// Waits until the member works on the slot: until it holds its claim.
+    pub async fn slot_is_held_by(&self, workload: Workload, slot: Slot, member: &MemberId) -> Result<()> {
+        let mut holder = self.coord().await?.watch(&format!("slots/{workload}/{slot}"));
+        let held = holder.wait_for(|holder| holder.as_deref() == Some(member.as_str().as_bytes()));
+        let held = tokio::time::timeout(Duration::from_secs(15), held).await;
+        held.with_context(|| format!("{member} did not take over slot {slot} of {workload}"))??;
+        Ok(())
     }
 
     /// Its coordination, as the operator would use it.
@@ -162,7 +189,7 @@ fn settings_of(stack: &Stack, name: &str, database: &str) -> Value {
         "cache": { "redis": stack.redis.url(), "prefix": name },
         "coord": { "etcd": [stack.etcd.url()], "prefix": name },
         "topics": { "shards": SHARDS, "upstream_partitions": PARTITIONS, "task_partitions": PARTITIONS, "replication": 1 },
-        "logic": { "auth": { "secret": "a-secret-of-the-tests-and-of-nothing-else" } },
+        "logic": { "auth": { "secret": SECRET } },
     })
 }
 

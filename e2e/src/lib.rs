@@ -19,7 +19,7 @@ mod socket;
 mod stack;
 mod user;
 
-pub use cluster::{Cluster, PARTITIONS, SHARDS, Size};
+pub use cluster::{Cluster, PARTITIONS, SECRET, SHARDS, Size};
 pub use load::{Load, Report};
 pub use metrics::Metrics;
 pub use service::Service;

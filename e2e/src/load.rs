@@ -41,10 +41,17 @@ impl Load {
         Ok(Self { process, log })
     }
 
-    /// Waits until what it printed holds `text`.
-    pub async fn printed(&self, text: &str, within: Duration) -> Result<()> {
-        let seen = || async { fs::read_to_string(&self.log).is_ok_and(|log| log.contains(text)) };
-        self.process.ready(within, seen).await.map(drop)
+    /// Waits until its messages are being accepted.
+    pub async fn under_way(&self, cluster: &Cluster) -> Result<()> {
+        const ENOUGH: f64 = 20.0;
+        let before = cluster.gateway_count("gochat_gateway_accepted_total").await?;
+        let accepted = || async {
+            cluster
+                .gateway_count("gochat_gateway_accepted_total")
+                .await
+                .is_ok_and(|now| now >= before + ENOUGH)
+        };
+        self.process.ready(Duration::from_mins(2), accepted).await.map(drop)
     }
 
     /// Waits for its end.

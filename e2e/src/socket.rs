@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail};
 use futures::{SinkExt, StreamExt};
 use gochat_proto::client::{
     ClientFrame, Error, Hello, Pong, Send, ServerFrame, Welcome, client_frame::Frame as Up,
     server_frame::Frame as Down,
 };
 use prost::Message as _;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, header::SEC_WEBSOCKET_PROTOCOL};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::User;
 
@@ -31,21 +31,38 @@ pub enum Encoding {
 /// A connection.
 #[derive(Debug)]
 pub struct Socket {
-    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    stream: WebSocketStream<TcpStream>,
     encoding: Encoding,
 }
 
 impl Socket {
     /// Connects without a hello. `gateway` is its HTTP address.
     pub async fn connect(gateway: &str, encoding: Encoding) -> Result<Self> {
+        Self::connect_on(TcpSocket::new_v4()?, gateway, encoding).await
+    }
+
+    /// Connects with the smallest receive buffer there is: who stops reading is felt after a few frames.
+    pub async fn open_with_small_buffers(gateway: &str, user: &User) -> Result<Self> {
+        let tcp = TcpSocket::new_v4()?;
+        tcp.set_recv_buffer_size(1)?;
+        let mut socket = Self::connect_on(tcp, gateway, Encoding::Proto).await?;
+        socket.hello(&user.access_token).await?;
+        socket.welcome().await?;
+        Ok(socket)
+    }
+
+    async fn connect_on(tcp: TcpSocket, gateway: &str, encoding: Encoding) -> Result<Self> {
         let mut request = format!("{}/ws", gateway.replacen("http", "ws", 1)).into_client_request()?;
         let protocol = match encoding {
             Encoding::Json => "gochat.v1+json",
             Encoding::Proto => "gochat.v1+proto",
         };
         request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
+        let address = gateway.trim_start_matches("http://").parse().with_context(|| gateway.to_owned())?;
+        let connection = tcp.connect(address).await.with_context(|| format!("connect {gateway}"))?;
+        connection.set_nodelay(true)?;
         let (stream, _) =
-            tokio_tungstenite::connect_async(request).await.with_context(|| format!("connect {gateway}"))?;
+            client_async(request, connection).await.with_context(|| format!("upgrade at {gateway}"))?;
         Ok(Self { stream, encoding })
     }
 
@@ -150,18 +167,6 @@ impl Socket {
             }
         };
         tokio::time::timeout(ANSWER_WITHIN, search).await.context("it was not closed")?
-    }
-
-    /// True where the socket is open and has nothing to say but pings and presence for this long.
-    pub async fn stays_quiet(&mut self, time: Duration) -> Result<bool> {
-        match tokio::time::timeout(time, self.frame()).await {
-            Err(_) => Ok(true),
-            Ok(frame) => {
-                let frame = frame?;
-                ensure!(frame.is_ok(), "closed with {frame:?}");
-                Ok(false)
-            }
-        }
     }
 
     /// The next frame other than a ping, which it answers; or the code of the close.

@@ -36,15 +36,14 @@ impl User {
 
     /// The direct chat with somebody.
     pub async fn direct_chat(&self, peer: &Self) -> Result<u64> {
-        let answer =
-            self.post("conversations", &json!({ "direct": { "peerId": peer.id.to_string() } })).await?;
+        let answer = self.post("conversations", &json!({ "peerId": peer.id.to_string() })).await?;
         id(answer.get("conversationId"))
     }
 
     /// A new group with these members beside its maker.
     pub async fn group(&self, title: &str, members: &[&Self]) -> Result<u64> {
         let members: Vec<String> = members.iter().map(|member| member.id.to_string()).collect();
-        let body = json!({ "group": { "title": title, "memberIds": members } });
+        let body = json!({ "title": title, "memberIds": members });
         id(self.post("conversations", &body).await?.get("conversationId"))
     }
 
