@@ -36,6 +36,8 @@ pub enum MqError {
 }
 
 impl MqError {
+    // An error is formatted once and then of no use.
+    #[allow(clippy::needless_pass_by_value)]
     pub(crate) fn unavailable(what: impl Into<String>, reason: impl ToString) -> Self {
         Self::Unavailable { what: what.into(), reason: reason.to_string() }
     }

@@ -133,7 +133,6 @@ impl Assigned {
         let (before, after) = self.readings.split_at_mut(begin);
         for reading in after.iter_mut().chain(before) {
             match reading.partition.read(reading.next, max.saturating_sub(records.len())) {
-                Read::Empty => {}
                 Read::Hot(found) => {
                     reading.next = found.last().map_or(reading.next, |record| record.offset + 1);
                     records.extend(found);
@@ -142,7 +141,8 @@ impl Assigned {
                     let (partition, generation) = (reading.partition.number, reading.generation);
                     return (records, Some(Cold { partition, generation, next: reading.next, places }));
                 }
-                Read::Cold(_) => {}
+                // On disk, and there are records to give: its turn comes.
+                Read::Cold(_) | Read::Empty => {}
             }
         }
         (records, None)

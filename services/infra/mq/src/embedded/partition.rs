@@ -67,18 +67,13 @@ impl Partition {
             return Read::Empty;
         }
         let tail_start = state.end - state.tail.len() as u64;
-        // Both differences are lengths of what is in memory: they fit.
-        match from.checked_sub(tail_start) {
-            Some(skip) => {
-                let skip = usize::try_from(skip).unwrap_or(usize::MAX);
-                Read::Hot(state.tail.iter().skip(skip).take(max).cloned().collect())
-            }
-            None => {
-                let skip = usize::try_from(from - state.start).unwrap_or(usize::MAX);
-                let cold = usize::try_from(tail_start - from).unwrap_or(usize::MAX);
-                Read::Cold(state.places.iter().skip(skip).take(max.min(cold)).copied().collect())
-            }
+        // The differences are lengths of what is in memory: they fit.
+        let length = |difference| usize::try_from(difference).unwrap_or(usize::MAX);
+        if from >= tail_start {
+            return Read::Hot(state.tail.iter().skip(length(from - tail_start)).take(max).cloned().collect());
         }
+        let places = state.places.iter().skip(length(from - state.start));
+        Read::Cold(places.take(max.min(length(tail_start - from))).copied().collect())
     }
 
     /// The next offset to write. Only the writer calls it.

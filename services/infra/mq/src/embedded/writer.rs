@@ -109,7 +109,9 @@ fn batch(
     }
     // A commit survives the end of the process without a sync; after a power cut, records come again, as they may.
     for (group, offsets, resolver) in commits {
-        offsets.iter().for_each(|(partition, next)| partition.commit(&group, *next));
+        for (partition, next) in &offsets {
+            partition.commit(&group, *next);
+        }
         resolver.resolve(Ok(0));
     }
     if !(unsynced.records.is_empty() && unsynced.others.is_empty())
@@ -135,7 +137,9 @@ fn publish(shared: &Shared, journal: &mut Journal, unsynced: Unsynced) {
             touched.push(partition);
         }
     }
-    touched.iter().for_each(|partition| partition.wake());
+    for partition in touched {
+        partition.wake();
+    }
     for (resolver, offset) in promises {
         shared.meters.delivered(resolver.since(), true);
         resolver.resolve(Ok(offset));

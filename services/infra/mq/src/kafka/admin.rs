@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication, TopicResult};
 use rdkafka::client::Client;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::metadata::MetadataTopic;
 
-use super::call::{self, WITHIN, is_no_partition};
+use super::call::{self, Retries, WITHIN, is_final, is_no_partition};
 use super::{Context, Kafka};
 use crate::{MqError, TopicSpec};
 
@@ -29,22 +30,27 @@ impl Kafka {
             return Ok(());
         }
         let new = missing.iter().map(|spec| new_topic(spec)).collect::<Result<Vec<_>, _>>()?;
-        let options = AdminOptions::new().request_timeout(Some(WITHIN)).operation_timeout(Some(WITHIN));
-        let results = self.admin.create_topics(&new, &options).await;
-        for result in results.map_err(|error| MqError::unavailable("create topics", error))? {
-            match result {
-                Ok(topic) => tracing::info!(topic, "topic created"),
-                // Another member was faster.
-                Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-                Err((topic, code)) => {
-                    return Err(MqError::unavailable(format!("create topic {topic}"), code));
-                }
-            }
-        }
+        self.create(&new).await?;
         for spec in missing {
             self.led(&spec.name).await?;
         }
         Ok(())
+    }
+
+    /// Tries again when the connection broke meanwhile: what was created by then exists, which is as good.
+    async fn create(&self, new: &[NewTopic<'_>]) -> Result<(), MqError> {
+        let mut retries = Retries::new();
+        loop {
+            let options = AdminOptions::new().request_timeout(Some(WITHIN)).operation_timeout(Some(WITHIN));
+            let failed = match self.admin.create_topics(new, &options).await {
+                Ok(results) => results.into_iter().find_map(not_created),
+                Err(error) => Some(("topics".to_owned(), error)),
+            };
+            let Some((topic, error)) = failed else { return Ok(()) };
+            if is_final(&error) || !retries.pause().await {
+                return Err(MqError::unavailable(format!("create {topic}"), error));
+            }
+        }
     }
 
     /// How many partitions a topic has.
@@ -58,7 +64,7 @@ impl Kafka {
         let (admin, name) = (Arc::clone(&self.admin), topic.to_owned());
         call::call(&format!("wait for leaders of {topic}"), move || {
             let metadata = admin.inner().fetch_metadata(Some(&name), WITHIN)?;
-            let mut partitions = metadata.topics().iter().flat_map(|topic| topic.partitions()).peekable();
+            let mut partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions).peekable();
             if partitions.peek().is_none() || partitions.any(|partition| partition.leader() < 0) {
                 return Err(KafkaError::MetadataFetch(RDKafkaErrorCode::LeaderNotAvailable));
             }
@@ -74,6 +80,18 @@ impl Kafka {
         let answer = tokio::task::spawn_blocking(ask).await;
         let failed = |error: String| MqError::unavailable(format!("ping {}", self.config.bootstrap), error);
         answer.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))
+    }
+}
+
+fn not_created(result: TopicResult) -> Option<(String, KafkaError)> {
+    match result {
+        Ok(topic) => {
+            tracing::info!(topic, "topic created");
+            None
+        }
+        // Another member was faster.
+        Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => None,
+        Err((topic, code)) => Some((topic, KafkaError::AdminOp(code))),
     }
 }
 

@@ -18,26 +18,45 @@ pub(super) async fn call<T: Send + 'static>(
     what: &str,
     call: impl Fn() -> KafkaResult<T> + Clone + Send + 'static,
 ) -> Result<T, MqError> {
-    let deadline = Instant::now() + WITHIN;
-    let mut pause = FIRST_PAUSE;
+    let mut retries = Retries::new();
     let mut last = None;
-    while Instant::now() < deadline {
-        match timeout_at(deadline, tokio::task::spawn_blocking(call.clone())).await {
+    loop {
+        match timeout_at(retries.deadline, tokio::task::spawn_blocking(call.clone())).await {
             Ok(Ok(Ok(value))) => return Ok(value),
             Ok(Ok(Err(error))) if is_final(&error) => return Err(MqError::unavailable(what, error)),
             Ok(Ok(Err(error))) => last = Some(error),
             Ok(Err(panicked)) => return Err(MqError::unavailable(what, panicked)),
             Err(_) => break,
         }
-        sleep(pause.mul_f64(rand::random())).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        if !retries.pause().await {
+            break;
+        }
     }
     let reason = last.map_or_else(|| "no answer".to_owned(), |error| error.to_string());
     Err(MqError::unavailable(what, reason))
 }
 
+/// Tries within [`WITHIN`], with pauses that double and have full jitter.
+pub(super) struct Retries {
+    deadline: Instant,
+    pause: Duration,
+}
+
+impl Retries {
+    pub(super) fn new() -> Self {
+        Self { deadline: Instant::now() + WITHIN, pause: FIRST_PAUSE }
+    }
+
+    /// Waits for the next try; false if the time is up.
+    pub(super) async fn pause(&mut self) -> bool {
+        sleep(self.pause.mul_f64(rand::random())).await;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        Instant::now() < self.deadline
+    }
+}
+
 /// What another try can't heal.
-fn is_final(error: &KafkaError) -> bool {
+pub(super) fn is_final(error: &KafkaError) -> bool {
     let code = error.rdkafka_error_code();
     code.is_some_and(is_no_partition)
         || matches!(
@@ -48,6 +67,10 @@ fn is_final(error: &KafkaError) -> bool {
                     | Code::ClusterAuthorizationFailed
                     | Code::InvalidArgument
                     | Code::InvalidGroupId
+                    | Code::InvalidTopic
+                    | Code::InvalidPartitions
+                    | Code::InvalidReplicationFactor
+                    | Code::PolicyViolation
                     | Code::Fatal
             )
         )
