@@ -90,7 +90,7 @@ struct UsersAnswer {
 /// A page of conversations.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Conversations {
+pub struct ConversationPage {
     /// As the caller sees them.
     pub conversations: Vec<Conversation>,
     /// Empty: that was the last page.
@@ -100,7 +100,7 @@ pub struct Conversations {
 /// A page of members.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Members {
+pub struct MemberPage {
     /// By rising user id.
     pub members: Vec<Member>,
     /// Their names.
@@ -112,7 +112,7 @@ pub struct Members {
 /// A page of history.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Messages {
+pub struct MessagePage {
     /// By rising seq.
     pub messages: Vec<Message>,
     /// There are more, in the direction asked.
@@ -143,6 +143,7 @@ impl Api {
     }
 
     /// The same connections with another access token.
+    #[must_use]
     pub fn with_token(&self, access_token: impl Into<String>) -> Self {
         Self {
             base: self.base.clone(),
@@ -154,19 +155,19 @@ impl Api {
     /// Creates a user and logs it in.
     pub async fn register(&self, name: &str, password: &str, device: &str) -> Result<Account, ApiError> {
         let body = json!({ "name": name, "password": password, "displayName": name, "device": device });
-        self.keep(self.call(Method::POST, "register", &[], Some(body)).await?)
+        Ok(self.keep(self.call(Method::POST, "register", &[], Some(body)).await?))
     }
 
     /// Starts a session.
     pub async fn login(&self, name: &str, password: &str, device: &str) -> Result<Account, ApiError> {
         let body = json!({ "name": name, "password": password, "device": device });
-        self.keep(self.call(Method::POST, "login", &[], Some(body)).await?)
+        Ok(self.keep(self.call(Method::POST, "login", &[], Some(body)).await?))
     }
 
     /// A new pair for a refresh token, which is good once.
     pub async fn refresh(&self, refresh_token: &str) -> Result<Account, ApiError> {
         let body = json!({ "refreshToken": refresh_token });
-        self.keep(self.call(Method::POST, "refresh", &[], Some(body)).await?)
+        Ok(self.keep(self.call(Method::POST, "refresh", &[], Some(body)).await?))
     }
 
     /// Ends this session.
@@ -203,7 +204,7 @@ impl Api {
     }
 
     /// A page of the caller's conversations; empty `page`: the first.
-    pub async fn conversations(&self, page: &str) -> Result<Conversations, ApiError> {
+    pub async fn conversations(&self, page: &str) -> Result<ConversationPage, ApiError> {
         self.call(Method::GET, "conversations", &[("page", page.into())], None).await
     }
 
@@ -212,8 +213,8 @@ impl Api {
         self.call(Method::GET, &format!("conversations/{conversation}"), &[], None).await
     }
 
-    /// Members after a user id (0: from the first).
-    pub async fn members(&self, conversation: u64, after: u64) -> Result<Members, ApiError> {
+    /// MemberPage after a user id (0: from the first).
+    pub async fn members(&self, conversation: u64, after: u64) -> Result<MemberPage, ApiError> {
         let path = format!("conversations/{conversation}/members");
         self.call(Method::GET, &path, &[("after", after.to_string())], None).await
     }
@@ -242,7 +243,7 @@ impl Api {
         conversation: u64,
         seq: u64,
         limit: u32,
-    ) -> Result<Messages, ApiError> {
+    ) -> Result<MessagePage, ApiError> {
         let query = [("after", seq.to_string()), ("limit", limit.to_string())];
         self.call(Method::GET, &format!("conversations/{conversation}/messages"), &query, None).await
     }
@@ -253,7 +254,7 @@ impl Api {
         conversation: u64,
         seq: u64,
         limit: u32,
-    ) -> Result<Messages, ApiError> {
+    ) -> Result<MessagePage, ApiError> {
         let query = [("before", seq.to_string()), ("limit", limit.to_string())];
         self.call(Method::GET, &format!("conversations/{conversation}/messages"), &query, None).await
     }
@@ -265,9 +266,9 @@ impl Api {
         self.call::<Value>(Method::POST, &path, &[], Some(body)).await.map(|_| ())
     }
 
-    fn keep(&self, account: Account) -> Result<Account, ApiError> {
+    fn keep(&self, account: Account) -> Account {
         account.access_token.clone_into(&mut self.access_token.write());
-        Ok(account)
+        account
     }
 
     async fn call<T: DeserializeOwned>(

@@ -16,7 +16,7 @@ use crate::protocol::{Action, Event, Session, Settings};
 use crate::socket::{Socket, SocketError};
 
 /// Where nothing is due, the timer is put here.
-const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+const NEVER: Duration = Duration::from_hours(8760);
 
 enum Link {
     Down,
@@ -91,7 +91,7 @@ impl Driver {
         let now = self.started.elapsed();
         match input {
             Input::Opened(socket) => {
-                self.link = Link::Up(Box::new(socket));
+                self.link = Link::Up(socket);
                 self.session.opened(now);
             }
             Input::Frame(frame) => self.session.received(now, frame),
@@ -135,7 +135,7 @@ impl Driver {
 }
 
 enum Input {
-    Opened(Socket),
+    Opened(Box<Socket>),
     Frame(ServerFrame),
     Alive,
     Lost(SocketError),
@@ -145,7 +145,7 @@ async fn next_input(link: &mut Link) -> Input {
     match link {
         Link::Down => std::future::pending().await,
         Link::Opening(opening) => match opening.await {
-            Ok(socket) => Input::Opened(socket),
+            Ok(socket) => Input::Opened(Box::new(socket)),
             Err(error) => Input::Lost(error),
         },
         Link::Up(socket) => match socket.next().await {

@@ -36,7 +36,7 @@ mod driver;
 pub mod protocol;
 mod socket;
 
-pub use api::{Account, Api, ApiError};
+pub use api::{Account, Api, ApiError, ConversationPage, MemberPage, MessagePage};
 pub use client::{Client, ClientConfig, Closed, Events, SendError, Sent};
 pub use codec::{CodecError, Encoding};
 pub use driver::Driver;

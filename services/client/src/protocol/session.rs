@@ -99,6 +99,7 @@ enum Phase {
 
 /// See the module.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 pub struct Session {
     settings: Settings,
     rng: SmallRng,
@@ -322,7 +323,7 @@ impl Session {
                 self.actions.push_back(Action::Connect { endpoint: self.endpoint });
             }
             Phase::Connecting { until } | Phase::Greeting { until } if until <= now => {
-                self.give_up(now, 4001)
+                self.give_up(now, 4001);
             }
             Phase::Online { .. } => {
                 let silence = now.saturating_sub(self.heard);

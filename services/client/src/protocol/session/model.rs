@@ -97,16 +97,15 @@ impl World {
                 }
                 Action::Close { .. } => self.cut(),
                 Action::Transmit(frame) if self.connected => self.to_server.push_back(frame.frame.unwrap()),
-                Action::Transmit(_) => {}
                 Action::Emit(Event::Message(m)) => {
-                    self.read.entry(m.conversation_id).or_default().push(m.seq)
+                    self.read.entry(m.conversation_id).or_default().push(m.seq);
                 }
                 Action::Emit(Event::Committed(c)) => {
                     assert!(self.committed.insert(c.client_msg_id, c.seq).is_none(), "committed twice");
                 }
                 Action::Emit(Event::CaughtUp) => self.caught_up = true,
                 Action::Emit(Event::Hole { .. }) => panic!("nothing is ever deleted here"),
-                Action::Emit(_) => {}
+                Action::Transmit(_) | Action::Emit(_) => {}
             }
         }
     }
