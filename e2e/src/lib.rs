@@ -12,6 +12,7 @@
 
 mod binary;
 mod cluster;
+mod http;
 mod load;
 mod metrics;
 mod service;

@@ -77,7 +77,7 @@ impl Service {
     /// Waits until it says that it is ready.
     pub async fn ready(&self) -> Result<Duration> {
         let url = format!("{}/readyz", self.admin_url());
-        let http = crate::user::http()?;
+        let http = crate::http::client()?;
         self.process
             .ready(READY_WITHIN, || async {
                 http.get(&url).send().await.is_ok_and(|r| r.status().is_success())
@@ -88,7 +88,7 @@ impl Service {
     /// Its metrics now.
     pub async fn metrics(&self) -> Result<Metrics> {
         let url = format!("{}/metrics", self.admin_url());
-        let response = crate::user::http()?.get(&url).send().await.with_context(|| url.clone())?;
+        let response = crate::http::client()?.get(&url).send().await.with_context(|| url.clone())?;
         ensure!(response.status().is_success(), "{url}: {}", response.status());
         Ok(Metrics::parse(&response.text().await?))
     }

@@ -59,8 +59,9 @@ async fn two_of_one_shard(cluster: &Cluster, shards: SlotCount) -> Result<(User,
     loop {
         let user = User::register(&gateway, "user").await?;
         let shard = shards.of_user(UserId::new(user.id).context("id 0")?);
-        if let Some(other) = by_shard.insert(shard, user.clone()) {
+        if let Some(other) = by_shard.remove(&shard) {
             return Ok((other, user));
         }
+        by_shard.insert(shard, user);
     }
 }
