@@ -1,19 +1,32 @@
-//! SQL: one pool, MySQL protocol or SQLite, migrations embedded.
+//! SQL: MySQL protocol or SQLite behind one type, migrations embedded.
+//!
+//! ```text
+//! Db ──▶ fetch, execute            one statement on any connection
+//!  ├──▶ begin, begin_reading ──▶ Tx   many on one; rolled back where it is not committed
+//!  └──▶ migrate                    versioned scripts, each applied once, whoever starts first
+//!  pools   MySQL: one; SQLite: one writer beside readers
+//!  value   Arg and Row: the three types that both engines and all our tables share
+//! ```
+//!
+//! Statements are written once, in what MySQL 8, MariaDB 10.11, TiDB and SQLite share; [`Db::for_update`] is the one
+//! exception. So there is no query twice, and no driver type leaves this crate. `sqlx::Any` was not used: it knows no
+//! multi-statement reads and copies every row.
+//!
+//! # Assumptions
+//! Statement text is made by code, values only ever travel as [`Arg`]s.
 
-/// Where the database is.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DbConfig {
-    /// `mysql://user@host:port/database` or `sqlite://path` or `sqlite::memory:`.
-    pub url: String,
-    /// File that holds the password, where the address has none.
-    pub password_file: Option<std::path::PathBuf>,
-    /// Most connections of the pool.
-    pub max_connections: u32,
-}
+mod config;
+mod error;
+mod migrate;
+mod pools;
+mod statement;
+mod tx;
+mod value;
 
-impl Default for DbConfig {
-    fn default() -> Self {
-        Self { url: "sqlite::memory:".into(), password_file: None, max_connections: 16 }
-    }
-}
+pub use config::DbConfig;
+pub use error::DbError;
+pub use migrate::Migration;
+pub use pools::Db;
+pub use statement::{pairs, placeholders, values};
+pub use tx::Tx;
+pub use value::{Arg, Row};

@@ -1,0 +1,81 @@
+//! Settings of the database: the `db` section.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize, Serializer};
+
+/// Where the database is. Neither `Debug` nor serialisation shows a password.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DbConfig {
+    /// `mysql://user@host:port/database`, `sqlite://path` or `sqlite::memory:`.
+    #[serde(serialize_with = "without_password")]
+    pub url: String,
+    /// File that holds the password, where the address has none. Read again for no reason but a restart.
+    pub password_file: Option<PathBuf>,
+    /// Most connections of the pool; 1 to 1,000. SQLite: of readers, beside one writer.
+    pub max_connections: u32,
+    /// How long a caller waits for a connection before it is told that the database is away; 100 ms to 1 min.
+    #[serde(with = "humantime_serde")]
+    pub acquire_timeout: Duration,
+}
+
+impl Default for DbConfig {
+    fn default() -> Self {
+        Self {
+            url: "sqlite::memory:".into(),
+            password_file: None,
+            max_connections: 16,
+            acquire_timeout: Duration::from_secs(2),
+        }
+    }
+}
+
+impl fmt::Debug for DbConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DbConfig")
+            .field("url", &redacted(&self.url))
+            .field("password_file", &self.password_file)
+            .field("max_connections", &self.max_connections)
+            .field("acquire_timeout", &self.acquire_timeout)
+            .finish()
+    }
+}
+
+fn without_password<S: Serializer>(url: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&redacted(url))
+}
+
+/// The address with `***` for its password.
+pub(crate) fn redacted(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    // A password may hold an unescaped '@': the last one is what ends it.
+    let authority_end = rest.find('/').unwrap_or(rest.len());
+    let at = rest.rfind('@').filter(|at| *at < authority_end || rest.starts_with(|c: char| c != '/'));
+    match at.and_then(|at| rest.split_at_checked(at)) {
+        Some((credentials, host)) => match credentials.split_once(':') {
+            Some((user, _)) => format!("{scheme}://{user}:***{host}"),
+            None => url.to_owned(),
+        },
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_password_is_ever_shown() {
+        for url in ["mysql://u:secret@h:1/d", "mysql://u:sec/ret@h/d", "mysql://u:se@cret@h/d"] {
+            let config = DbConfig { url: url.into(), ..DbConfig::default() };
+            let shown = format!("{config:?}");
+            assert!(!shown.contains("ret") && shown.contains("mysql://u:***@h"), "{shown}");
+        }
+        for url in ["mysql://u@h:1/d", "sqlite://a/b.db", "sqlite::memory:", "mysql://h/d"] {
+            assert_eq!(redacted(url), url);
+        }
+    }
+}
