@@ -12,7 +12,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::call::{self, WITHIN};
 use super::context::Context;
-use super::{admin, settings};
+use super::{admin, refused, settings};
 use crate::{Consumed, MqConfig, MqError};
 
 type Client = StreamConsumer<Context>;
@@ -38,7 +38,9 @@ impl KafkaConsumer {
             // A full queue is looked at again after this; librdkafka's second would stand in every burst.
             ("fetch.queue.backoff.ms", "5"),
             ("fetch.error.backoff.ms", "50"),
+            // A consumer that is not polled holds about so much, and one fetch more.
             ("queued.max.messages.kbytes", "16384"),
+            ("fetch.max.bytes", "8388608"),
             ("auto.offset.reset", "earliest"),
         ];
         let fixed = [
@@ -50,7 +52,7 @@ impl KafkaConsumer {
         ];
         let client: Client = settings(config, &defaults, &fixed)
             .create_with_context(Context::new("consumer"))
-            .map_err(|error| MqError::Config(format!("mq.properties: {error}")))?;
+            .map_err(|error| refused(&error))?;
         Ok(Self {
             client: Some(Arc::new(client)),
             topic: topic.into(),

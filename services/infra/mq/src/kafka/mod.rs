@@ -13,8 +13,11 @@ mod consumer;
 mod context;
 mod producer;
 
+use std::sync::Arc;
+
 use rdkafka::admin::AdminClient;
 use rdkafka::config::ClientConfig;
+use rdkafka::error::KafkaError;
 
 pub(crate) use consumer::KafkaConsumer;
 pub(crate) use producer::KafkaProducer;
@@ -25,15 +28,15 @@ use context::Context;
 /// One cluster.
 pub(crate) struct Kafka {
     config: MqConfig,
-    admin: std::sync::Arc<AdminClient<Context>>,
+    admin: Arc<AdminClient<Context>>,
 }
 
 impl Kafka {
     pub(crate) fn new(config: &MqConfig) -> Result<Self, MqError> {
         let admin = settings(config, &[("allow.auto.create.topics", "false")], &[])
             .create_with_context(Context::new("admin"))
-            .map_err(|error| MqError::Config(format!("mq.properties: {error}")))?;
-        Ok(Self { config: config.clone(), admin: std::sync::Arc::new(admin) })
+            .map_err(|error| refused(&error))?;
+        Ok(Self { config: config.clone(), admin: Arc::new(admin) })
     }
 
     pub(crate) fn producer(&self) -> Result<KafkaProducer, MqError> {
@@ -71,4 +74,16 @@ fn settings(config: &MqConfig, defaults: &[(&str, &str)], fixed: &[(&str, &str)]
         settings.set(*name, *value);
     }
     settings
+}
+
+/// Settings that librdkafka does not take. It repeats the value, which may be a password.
+fn refused(error: &KafkaError) -> MqError {
+    let reason = match error {
+        KafkaError::ClientConfig(_, reason, name, value) if value.is_empty() => format!("{name}: {reason}"),
+        KafkaError::ClientConfig(_, reason, name, value) => {
+            format!("{name}: {}", reason.replace(value, "(value)"))
+        }
+        other => other.to_string(),
+    };
+    MqError::Config(format!("mq.properties: {reason}"))
 }

@@ -10,7 +10,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
 
 use super::context::{Deliveries, failed};
-use super::settings;
+use super::{refused, settings};
 use crate::delivery::Delivery;
 use crate::{MAX_RECORD_BYTES, MqConfig, MqError, Record};
 
@@ -72,7 +72,7 @@ struct Client {
 
 impl Client {
     fn new(config: &MqConfig) -> Result<Self, MqError> {
-        Self::create(config).map_err(|error| MqError::Config(format!("mq.properties: {error}")))
+        Self::create(config).map_err(|error| refused(&error))
     }
 
     fn create(config: &MqConfig) -> Result<Self, KafkaError> {
