@@ -1,0 +1,147 @@
+//! Settings of the gateway; section `gateway` of the file.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use gochat_core::{SlotCount, SlotCountError};
+use serde::{Deserialize, Serialize};
+
+/// Settings of one gateway.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where clients connect: page, HTTP API and WebSocket.
+    pub listen: SocketAddr,
+    /// Where other gateways (relay) and the operator (load, drain) connect.
+    pub grpc_listen: SocketAddr,
+    /// `http://host:port` that other members reach `grpc_listen` by; empty: derived from the bound address.
+    pub advertise: String,
+    /// Unique name of this member; empty: `gateway-<hostname>-<pid>`.
+    pub member: String,
+    /// Number of gateway shards, 1 to 4,096; never changed in a running cluster.
+    pub shards: u32,
+    /// Number of partitions of the upstream topic, 1 to 4,096.
+    pub upstream_partitions: u32,
+    /// Number of partitions of the task topic, 1 to 4,096.
+    pub task_partitions: u32,
+    /// Topics are named `<topic_prefix>.upstream` and so on; as in `mq.prefix`.
+    pub topic_prefix: String,
+    /// Write a push record for recipients without a session. Off unless the task service has a push sink.
+    pub push_enabled: bool,
+    /// Time of one call to logic, 100 ms to 60 s.
+    #[serde(with = "humantime_serde")]
+    pub call_timeout: Duration,
+    /// How often each client is pinged; a client silent for two intervals is closed. 100 ms to 10 min.
+    #[serde(with = "humantime_serde")]
+    pub heartbeat_interval: Duration,
+    /// Over which clients are told to go when this gateway drains or stops.
+    #[serde(with = "humantime_serde")]
+    pub drain_window: Duration,
+    /// The longest random delay before a client that may have missed pushes syncs.
+    #[serde(with = "humantime_serde")]
+    pub sync_spread: Duration,
+    /// What a client may do.
+    pub limits: Limits,
+}
+
+/// What a client may do, and what it may cost.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Most connections of this process; past it an upgrade is answered with 503.
+    pub connections: usize,
+    /// Most connections of one user at this gateway.
+    pub connections_per_user: usize,
+    /// From the upgrade to a valid `hello`.
+    #[serde(with = "humantime_serde")]
+    pub hello_timeout: Duration,
+    /// Largest frame from a client, in bytes.
+    pub frame_bytes: usize,
+    /// Longest text of a message, in bytes of UTF-8; at most 16 KiB, which is what the database takes.
+    pub text_bytes: usize,
+    /// Messages a second that one connection may send for long.
+    pub messages_per_second: u32,
+    /// Messages a second that all connections of a user at this gateway may send for long.
+    pub user_messages_per_second: u32,
+    /// Seconds of rate that may be sent at once.
+    pub burst_seconds: u32,
+    /// Frames refused for their rate, less those that were not, before the connection is closed.
+    pub rate_refusals: u32,
+    /// Messages of one connection that wait for the log.
+    pub unaccepted: usize,
+    /// Syncs of one connection in flight, 1 to 4.
+    pub syncs: usize,
+    /// Messages in one answer to a sync, at most 500.
+    pub sync_messages: u32,
+    /// Users whose presence one connection watches.
+    pub watched_users: usize,
+    /// Bytes that wait for one client; past it pushes are dropped and it is told to sync.
+    pub outbox_bytes: usize,
+    /// How long a client's queue may stay full before it is closed.
+    #[serde(with = "humantime_serde")]
+    pub outbox_full: Duration,
+    /// Bytes that wait for another gateway; past it its stream is closed after half a second, and it syncs.
+    pub relay_bytes: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: (Ipv4Addr::UNSPECIFIED, 8080).into(),
+            grpc_listen: (Ipv4Addr::UNSPECIFIED, 9003).into(),
+            advertise: String::new(),
+            member: String::new(),
+            shards: 64,
+            upstream_partitions: 16,
+            task_partitions: 16,
+            topic_prefix: "gochat".into(),
+            push_enabled: false,
+            call_timeout: Duration::from_secs(5),
+            heartbeat_interval: Duration::from_secs(25),
+            drain_window: Duration::from_secs(3),
+            sync_spread: Duration::from_secs(2),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1_000_000,
+            connections_per_user: 16,
+            hello_timeout: Duration::from_secs(5),
+            frame_bytes: 64 * 1024,
+            text_bytes: 16 * 1024,
+            messages_per_second: 50,
+            user_messages_per_second: 100,
+            burst_seconds: 2,
+            rate_refusals: 1_000,
+            unaccepted: 256,
+            syncs: 4,
+            sync_messages: 500,
+            watched_users: 500,
+            outbox_bytes: 256 * 1024,
+            outbox_full: Duration::from_secs(10),
+            relay_bytes: 16 * 1024 * 1024,
+        }
+    }
+}
+
+/// The slot counts of a configuration, checked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slots {
+    pub(crate) shards: SlotCount,
+    pub(crate) upstream: SlotCount,
+    pub(crate) task: SlotCount,
+}
+
+impl Config {
+    pub(crate) fn slots(&self) -> Result<Slots, SlotCountError> {
+        Ok(Slots {
+            shards: SlotCount::new(self.shards)?,
+            upstream: SlotCount::new(self.upstream_partitions)?,
+            task: SlotCount::new(self.task_partitions)?,
+        })
+    }
+}

@@ -1,0 +1,50 @@
+//! What others see of a client's socket.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::clock::Millis;
+use crate::ws::codec::Codec;
+use crate::ws::outbox::Outbox;
+
+/// An authenticated connection. A million of these fit in a process, so every field is needed by somebody.
+pub(crate) struct Connection {
+    /// Unique in this process and, since it counts on from the time of start, in its predecessors.
+    pub(crate) id: u64,
+    pub(crate) user: u64,
+    pub(crate) session: u64,
+    pub(crate) codec: Codec,
+    pub(crate) outbox: Outbox,
+    /// Given again with `going_away`.
+    pub(crate) resume_token: Box<str>,
+    heard: AtomicU32,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        id: u64,
+        (user, session): (u64, u64),
+        codec: Codec,
+        resume_token: &str,
+        now: Millis,
+    ) -> Self {
+        Self {
+            id,
+            user,
+            session,
+            codec,
+            outbox: Outbox::default(),
+            resume_token: resume_token.into(),
+            heard: AtomicU32::new(now.0),
+        }
+    }
+
+    /// The client lives.
+    pub(crate) fn heard(&self, now: Millis) {
+        self.heard.store(now.0, Ordering::Relaxed);
+    }
+
+    /// For how long it has said nothing, in ms.
+    pub(crate) fn silent(&self, now: Millis) -> u32 {
+        now.since(Millis(self.heard.load(Ordering::Relaxed)))
+    }
+}

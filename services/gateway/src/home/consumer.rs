@@ -1,0 +1,252 @@
+//! Owns shards: acquires, consumes, hands on, commits, releases. One task, one consumer for all shards.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::{AbortHandle, Abortable, BoxFuture};
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
+use gochat_chassis::Shutdown;
+use gochat_coord::{Change, Member, Ownership};
+use gochat_core::{Epoch, Slot};
+use gochat_member::SlotMeter;
+use gochat_mq::{Consumed, Consumer};
+use gochat_proto::events::Downstream;
+use gochat_proto::gateway::{Deliver, HomeMessage, ShardReleased, home_message};
+use prost::Message as _;
+use rand::RngExt as _;
+use tokio::sync::watch;
+
+use super::table::{EdgeIx, Routed};
+use super::{Home, Pusher};
+
+const POLL: usize = 500;
+const COMMIT_EVERY: Duration = Duration::from_millis(500);
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long consumption waits for edges that have not attached: they will be late and sync.
+const ATTACH_WAIT: Duration = Duration::from_secs(1);
+/// How long one slow edge may hold up all others.
+const EDGE_PATIENCE: Duration = Duration::from_millis(500);
+
+/// The shards' owner.
+pub(crate) struct ShardConsumer {
+    pub(crate) home: Arc<Home>,
+    pub(crate) consumer: Arc<Consumer>,
+    pub(crate) ownership: Ownership,
+    /// All gateways: each of them may hold users of any shard.
+    pub(crate) gateways: watch::Receiver<Arc<Vec<Member>>>,
+    pub(crate) pusher: Option<Pusher>,
+    pub(crate) meter: SlotMeter,
+}
+
+/// The stages of a shard that starts: (shard, whether it was not called off).
+type Opening = FuturesUnordered<BoxFuture<'static, Option<Slot>>>;
+
+impl ShardConsumer {
+    /// Works until `stop` begins; then releases everything.
+    pub(crate) async fn run(mut self, stop: Shutdown) {
+        let mut opening = Opening::new();
+        let mut shards: HashMap<Slot, AbortHandle> = HashMap::new();
+        let mut offsets = Offsets::default();
+        let mut commit = tokio::time::interval(COMMIT_EVERY);
+        commit.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                change = self.ownership.next() => match change {
+                    Change::Acquire(slot, epoch) => {
+                        let (handle, registration) = AbortHandle::new_pair();
+                        shards.insert(slot, handle);
+                        let start = start(Arc::clone(&self.home), Arc::clone(&self.consumer), self.gateways.clone(), slot);
+                        opening.push(Abortable::new(start, registration).map(Result::ok).boxed());
+                        self.meter.own(slot);
+                        self.home.set_epoch(epoch.0);
+                    }
+                    Change::Release(slot, epoch) => {
+                        if let Some(handle) = shards.remove(&slot) {
+                            handle.abort();
+                        }
+                        self.release(slot, epoch, &mut offsets).await;
+                    }
+                },
+                Some(opened) = opening.next() => if let Some(slot) = opened {
+                    tracing::info!(shard = slot.0, "shard is consumed here");
+                },
+                polled = self.consumer.poll(POLL), if !shards.is_empty() => match polled {
+                    Ok(records) => self.hand_on(records, &mut offsets).await,
+                    Err(error) => {
+                        tracing::warn!(%error, "downstream can't be read");
+                        tokio::time::sleep(Duration::from_millis(200)).await;
+                    }
+                },
+                _ = commit.tick() => offsets.commit(&self.consumer).await,
+                () = stop.wait() => break,
+            }
+        }
+        let epoch = Epoch(self.home.epoch());
+        for (slot, handle) in shards {
+            handle.abort();
+            self.release(slot, epoch, &mut offsets).await;
+        }
+    }
+
+    async fn release(&mut self, slot: Slot, epoch: Epoch, offsets: &mut Offsets) {
+        if let Err(error) = self.consumer.unassign(slot.0).await {
+            tracing::warn!(shard = slot.0, %error, "partition can't be unassigned");
+        }
+        offsets.commit(&self.consumer).await;
+        offsets.forget(slot);
+        let edges = self.home.table(slot.0).map(|table| table.lock().release()).unwrap_or_default();
+        let released = ShardReleased { shard: slot.0, epoch: epoch.0 };
+        for edge in edges.into_iter().filter_map(|edge| self.home.edge(edge)) {
+            edge.answer(HomeMessage { message: Some(home_message::Message::ShardReleased(released)) });
+        }
+        self.meter.disown(slot);
+        self.ownership.released(slot).await;
+        tracing::info!(shard = slot.0, epoch = epoch.0, "shard released");
+    }
+
+    async fn hand_on(&self, records: Vec<Consumed>, offsets: &mut Offsets) {
+        self.home.metrics.downstream_records.increment(records.len() as u64);
+        for record in records {
+            let slot = Slot(record.partition);
+            self.meter.count(slot, 1, record.payload.len() as u64);
+            offsets.done(slot, record.offset);
+            let traceparent =
+                record.headers.iter().find(|(name, _)| name == "traceparent").map(|(_, value)| value);
+            let traceparent =
+                traceparent.and_then(|v| std::str::from_utf8(v).ok()).map(str::to_owned).unwrap_or_default();
+            match Downstream::decode(record.payload) {
+                Ok(event) => self.deliver(slot, event, traceparent).await,
+                // Ours alone to read, and history has what it was about: nobody can do more with it.
+                Err(error) => {
+                    tracing::error!(shard = slot.0, offset = record.offset, %error, "undecodable record dropped")
+                }
+            }
+        }
+    }
+
+    async fn deliver(&self, slot: Slot, event: Downstream, traceparent: String) {
+        let Some(table) = self.home.table(slot.0) else { return };
+        // A revocation names its user, and may have no recipient of a frame.
+        let revoked = event.revoke.iter().map(|r| r.user_id).filter(|u| !event.recipients.contains(u));
+        let recipients: Vec<u64> = event.recipients.iter().copied().chain(revoked).collect();
+        let Routed { by_edge, offline } = table.lock().route(&recipients);
+        if let (Some(pusher), Some(hint), false) = (&self.pusher, event.push, offline.is_empty()) {
+            pusher.push(hint, offline);
+        }
+        let last = by_edge.len().saturating_sub(1);
+        let mut event = Some(event);
+        for (i, (edge, recipients)) in by_edge.into_iter().enumerate() {
+            // The frames are shared bytes: a copy for each edge costs its recipients only. The last takes the original.
+            let record = if i == last { event.take() } else { event.as_ref().map(without_recipients) };
+            let record = record.map(|record| Downstream { recipients, push: None, ..record });
+            let message = Deliver { record, shard: slot.0, traceparent: traceparent.clone() };
+            self.relay(edge, message).await;
+        }
+    }
+
+    async fn relay(&self, edge: EdgeIx, deliver: Deliver) {
+        let Some(edge) = self.home.edge(edge) else { return };
+        let hops = if edge.local { &self.home.metrics.local_hops } else { &self.home.metrics.relay_hops };
+        hops.increment(1);
+        edge.push(HomeMessage { message: Some(home_message::Message::Deliver(deliver)) }, EDGE_PATIENCE)
+            .await;
+    }
+}
+
+fn without_recipients(event: &Downstream) -> Downstream {
+    Downstream {
+        recipients: Vec::new(),
+        frame: event.frame.clone(),
+        origin: event.origin.clone(),
+        origin_frame: event.origin_frame.clone(),
+        push: None,
+        revoke: event.revoke,
+        ephemeral: event.ephemeral,
+    }
+}
+
+/// Waits for the edges, opens the table and assigns the partition; tries until it is called off.
+async fn start(
+    home: Arc<Home>,
+    consumer: Arc<Consumer>,
+    gateways: watch::Receiver<Arc<Vec<Member>>>,
+    slot: Slot,
+) -> Slot {
+    let waited = tokio::time::timeout(ATTACH_WAIT, home.all_attached(slot, gateways)).await;
+    if waited.is_err() {
+        tracing::warn!(
+            shard = slot.0,
+            "consumption starts although not every gateway has attached the shard"
+        );
+    }
+    if let Some(table) = home.table(slot.0) {
+        let notices = table.lock().open();
+        home.notify(notices);
+    }
+    loop {
+        match consumer.assign(slot.0).await {
+            Ok(offset) => {
+                tracing::debug!(shard = slot.0, offset, "partition assigned");
+                return slot;
+            }
+            Err(error) => tracing::warn!(shard = slot.0, %error, "partition can't be assigned, trying again"),
+        }
+        let pause = rand::rng().random_range(200..1000);
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+    }
+}
+
+impl Home {
+    /// Until every living gateway has attached the shard.
+    async fn all_attached(&self, slot: Slot, mut gateways: watch::Receiver<Arc<Vec<Member>>>) {
+        loop {
+            let attached = self.attached.notified();
+            tokio::pin!(attached);
+            attached.as_mut().enable();
+            let living = Arc::clone(&gateways.borrow_and_update());
+            let there = self.attached_edges(slot);
+            if living.iter().all(|gateway| there.iter().any(|edge| edge == gateway.id.as_str())) {
+                return;
+            }
+            tokio::select! {
+                () = attached => {}
+                changed = gateways.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    fn attached_edges(&self, slot: Slot) -> Vec<String> {
+        let Some(table) = self.table(slot.0) else { return Vec::new() };
+        let edges = table.lock().attached().to_vec();
+        edges.into_iter().filter_map(|edge| self.edge(edge)).map(|edge| edge.name().to_owned()).collect()
+    }
+}
+
+/// What was handed on and not committed yet: partition → next offset.
+#[derive(Default)]
+struct Offsets(HashMap<u32, u64>);
+
+impl Offsets {
+    fn done(&mut self, slot: Slot, offset: u64) {
+        self.0.insert(slot.0, offset + 1);
+    }
+
+    fn forget(&mut self, slot: Slot) {
+        self.0.remove(&slot.0);
+    }
+
+    /// What can't be committed now is committed later, or handed on again by a successor.
+    async fn commit(&mut self, consumer: &Consumer) {
+        if self.0.is_empty() {
+            return;
+        }
+        let offsets: Vec<_> = self.0.iter().map(|(partition, offset)| (*partition, *offset)).collect();
+        match tokio::time::timeout(COMMIT_TIMEOUT, consumer.commit(&offsets)).await {
+            Ok(Ok(())) => self.0.clear(),
+            Ok(Err(error)) => tracing::warn!(%error, "offsets can't be committed yet"),
+            Err(_) => tracing::warn!("committing offsets takes too long"),
+        }
+    }
+}

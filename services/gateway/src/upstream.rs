@@ -1,0 +1,54 @@
+//! The way into the log: what clients ask for, by conversation.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gochat_core::{ConversationId, SlotCount};
+use gochat_mq::{Delivery, MqError, Producer, Record};
+use gochat_proto::events::{Origin, Upstream, upstream};
+use prost::Message as _;
+
+use crate::trace;
+
+/// Writes `events.Upstream`.
+pub(crate) struct UpstreamWriter {
+    pub(crate) producer: Producer,
+    pub(crate) topic: Arc<str>,
+    pub(crate) partitions: SlotCount,
+    /// This edge's member id.
+    pub(crate) edge: String,
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct From {
+    pub(crate) user: u64,
+    pub(crate) connection: u64,
+}
+
+impl UpstreamWriter {
+    /// Queues an event; records of a conversation keep their order.
+    pub(crate) fn write(
+        &self,
+        from: From,
+        conversation: ConversationId,
+        message_id: Option<&str>,
+        event: upstream::Event,
+    ) -> Result<Delivery, MqError> {
+        let span = trace::send(conversation.get());
+        let _entered = span.enter();
+        let record = Upstream {
+            user_id: from.user,
+            origin: Some(Origin { edge: self.edge.clone(), connection: from.connection }),
+            event: Some(event),
+        };
+        let id = message_id.map(|id| ("message-id", Bytes::copy_from_slice(id.as_bytes())));
+        self.producer.send(Record {
+            topic: Arc::clone(&self.topic),
+            partition: self.partitions.of_conversation(conversation).0,
+            key: Bytes::copy_from_slice(&conversation.get().to_be_bytes()),
+            payload: record.encode_to_vec().into(),
+            headers: id.into_iter().chain(trace::header()).collect(),
+        })
+    }
+}
