@@ -18,8 +18,10 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use gochat_proto::client::{
-    ClientFrame, Hello, Limits, Ping, ReadUpTo, Send, StartTyping, Sync, WatchPresence, client_frame::Frame,
+    ClientFrame, Error, Hello, Limits, Ping, ReadUpTo, Send, StartTyping, Sync, WatchPresence,
+    client_frame::Frame,
 };
+use gochat_proto::types::Message;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
@@ -180,6 +182,16 @@ impl Session {
     /// Whether the server has welcomed this connection.
     pub fn is_online(&self) -> bool {
         matches!(self.phase, Phase::Online { .. })
+    }
+
+    /// Whether the server has ever welcomed this session.
+    pub fn has_been_online(&self) -> bool {
+        self.user_id != 0
+    }
+
+    /// Whether we (on this or another device) sent a message.
+    pub fn is_own(&self, message: &Message) -> bool {
+        message.sender_id == self.user_id
     }
 
     /// Whether nothing that was sent waits to be committed.
@@ -366,7 +378,16 @@ impl Session {
         if !self.is_online() {
             return;
         }
+        let max_text = self.limits.max_text_bytes as usize;
         while let Some(pending) = self.outbox.next(now) {
+            // Sent, it would close the connection, and again after each reconnect.
+            if max_text > 0 && pending.text.len() > max_text {
+                let (conversation, client_msg_id) = (pending.conversation, pending.client_msg_id.clone());
+                let error = text_too_large(pending.text.len(), max_text);
+                self.outbox.remove(&client_msg_id);
+                self.emit(Event::Refused { conversation, client_msg_id, error });
+                continue;
+            }
             let frame = Frame::Send(Send {
                 conversation_id: pending.conversation,
                 client_msg_id: pending.client_msg_id.clone(),
@@ -411,5 +432,14 @@ impl Session {
 
     fn emit(&mut self, event: Event) {
         self.actions.push_back(Action::Emit(event));
+    }
+}
+
+fn text_too_large(bytes: usize, max: usize) -> Error {
+    Error {
+        code: "text_too_large".into(),
+        text: format!("the text has {bytes} bytes, at most {max} are allowed"),
+        fix: "send it in parts".into(),
+        ..Error::default()
     }
 }

@@ -7,7 +7,7 @@ use gochat_proto::client::server_frame::Frame as Server;
 use gochat_proto::client::{
     Accepted, Committed, ServerFrame, Synced, Welcome, client_frame::Frame as Client,
 };
-use gochat_proto::types::{Conversation, Message};
+use gochat_proto::types::Conversation;
 use proptest::prelude::*;
 
 use super::*;

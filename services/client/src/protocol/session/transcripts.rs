@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use gochat_proto::client::server_frame::Frame as Server;
 use gochat_proto::client::{
-    Accepted, Committed, ConversationChanged, Error, GoingAway, ServerFrame, SyncRequired, Synced, Welcome,
+    Accepted, Committed, ConversationChanged, GoingAway, ServerFrame, SyncRequired, Synced, Welcome,
     client_frame::Frame as Client,
 };
-use gochat_proto::types::{Conversation, Message};
+use gochat_proto::types::Conversation;
 
 use super::*;
 
@@ -335,4 +335,17 @@ fn a_refused_sync_is_asked_again_later() {
     receive(&mut s, 3, Server::Error(refused));
     let due = s.deadline(ms(3)).unwrap();
     assert!(due <= ms(153), "{due:?}");
+}
+
+#[test]
+fn a_text_that_the_server_would_close_for_is_refused_here() {
+    let mut s = session();
+    s.tick(ms(0));
+    s.opened(ms(0));
+    let limits = Some(Limits { max_text_bytes: 3, ..Limits::default() });
+    receive(&mut s, 0, Server::Welcome(Welcome { limits, ..Welcome::default() }));
+    s.send(ms(1), CHAT, "four".into()).unwrap();
+    s.send(ms(1), CHAT, "abc".into()).unwrap();
+    assert_eq!(actions(&mut s), ["refused 7-1: text_too_large", "> send 7-2 abc"]);
+    assert!(!s.is_outbox_empty());
 }
