@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use tokio::sync::Notify;
 
 /// The checks of one process; several services of a process share it. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Health {
     entries: Arc<RwLock<Vec<Entry>>>,
+    changed: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -39,6 +41,20 @@ impl Health {
     pub fn is_ready(&self) -> bool {
         self.entries.read().iter().all(|e| e.reason.is_none())
     }
+
+    /// Until nothing is failing.
+    pub async fn until_ready(&self) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // Listens before it looks, so that no change falls between the two.
+            changed.as_mut().enable();
+            if self.is_ready() {
+                return;
+            }
+            changed.await;
+        }
+    }
 }
 
 /// One thing that has to be well. It outlives the handle: dropping a check does not make it well.
@@ -69,6 +85,8 @@ impl Check {
             }
         }
         entry.reason = reason;
+        drop(entries);
+        self.health.changed.notify_waiters();
     }
 }
 
@@ -96,6 +114,20 @@ mod tests {
         assert!(!health.is_ready());
         second.ready();
         assert!(health.is_ready());
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_readiness_is_told() {
+        let health = Health::new();
+        let check = health.check("db");
+        let waiting = tokio::spawn({
+            let health = health.clone();
+            async move { health.until_ready().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        check.ready();
+        waiting.await.unwrap();
     }
 
     #[test]

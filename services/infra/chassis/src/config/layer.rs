@@ -9,6 +9,14 @@ use serde_json::Value;
 use super::suggest::nearest;
 use super::{ConfigError, read};
 
+/// One setting of a source.
+struct Setting {
+    path: Vec<String>,
+    value: Value,
+    /// Where the defaults don't show it. The type may still have it: secrets are often not serialised.
+    doubt: Option<ConfigError>,
+}
+
 /// A YAML document.
 pub(super) fn document<T: DeserializeOwned>(
     known: &Value,
@@ -25,11 +33,8 @@ pub(super) fn document<T: DeserializeOwned>(
         return Err(malformed("must be a map of sections".to_owned()));
     }
     let mut settings = Vec::new();
-    flatten(known, found, &mut Vec::new(), &mut settings, from)?;
-    for (path, setting) in settings {
-        try_set::<T>(value, &path, setting, from)?;
-    }
-    Ok(())
+    flatten(known, known, found, &[], &mut settings, from);
+    settings.into_iter().try_for_each(|setting| apply::<T>(value, setting, from))
 }
 
 /// One setting as text: a YAML scalar or flow list. What reads as another type but should be a string is one
@@ -41,7 +46,11 @@ pub(super) fn scalar<T: DeserializeOwned>(
     text: &str,
     from: &str,
 ) -> Result<(), ConfigError> {
-    let expected = lookup(known, path, from)?;
+    let path = free_form(known, path);
+    let (expected, doubt) = match lookup(known, &path, from) {
+        Ok(expected) => (expected, None),
+        Err(doubt) => (&Value::Null, Some(doubt)),
+    };
     let parsed = match serde_saphyr::from_str::<Value>(text) {
         Ok(parsed) if !text.is_empty() => parsed,
         _ => Value::String(text.to_owned()),
@@ -49,16 +58,16 @@ pub(super) fn scalar<T: DeserializeOwned>(
     let parsed = match (expected, parsed) {
         (Value::Array(_), Value::Null) => Value::Array(Vec::new()),
         (Value::Array(_), Value::String(items)) => {
-            items.split(',').map(str::trim).filter(|i| !i.is_empty()).collect()
+            items.split(',').map(str::trim).filter(|item| !item.is_empty()).collect()
         }
         (_, parsed) => parsed,
     };
-    let as_text = !parsed.is_string() && !parsed.is_array() && !parsed.is_object();
-    try_set::<T>(value, path, parsed, from).or_else(|error| {
-        if as_text {
-            try_set::<T>(value, path, Value::String(text.to_owned()), from).map_err(|_| error)
-        } else {
-            Err(error)
+    let maybe_text = matches!(parsed, Value::Null | Value::Bool(_) | Value::Number(_));
+    apply::<T>(value, Setting { path: path.clone(), value: parsed, doubt }, from).or_else(|error| {
+        let as_text = Setting { path, value: Value::String(text.to_owned()), doubt: None };
+        match maybe_text {
+            true => apply::<T>(value, as_text, from).map_err(|_| error),
+            false => Err(error),
         }
     })
 }
@@ -85,39 +94,44 @@ pub(super) fn env_path(known: &Value, prefix: &str, name: &str) -> Result<Option
     Ok(None)
 }
 
-/// The settings of a document as paths and values: down to what is not a map in the defaults.
-fn flatten(
-    known: &Value,
-    found: Value,
-    path: &mut Vec<String>,
-    into: &mut Vec<(Vec<String>, Value)>,
-    from: &str,
-) -> Result<(), ConfigError> {
+/// The settings of a document: down to what is not a map in the defaults.
+fn flatten(root: &Value, known: &Value, found: Value, path: &[String], into: &mut Vec<Setting>, from: &str) {
     match (known, found) {
         (Value::Object(inner), Value::Object(found)) if !inner.is_empty() => {
-            for (key, found) in found {
-                path.push(key);
-                let known = lookup(known, path.get(path.len() - 1..).unwrap_or_default(), from)
-                    .map_err(|error| under(path.get(..path.len() - 1).unwrap_or_default(), error))?;
-                flatten(known, found, path, into, from)?;
-                path.pop();
+            for (key, value) in found {
+                let path = [path, &[key]].concat();
+                match lookup(root, &path, from) {
+                    Ok(known) => flatten(root, known, value, &path, into, from),
+                    Err(doubt) => into.push(Setting { path, value, doubt: Some(doubt) }),
+                }
             }
         }
         // `mq:` with nothing below it: somebody commented the settings out.
         (Value::Object(_), Value::Null) => {}
-        (_, found) => into.push((path.clone(), found)),
+        (_, value) => into.push(Setting { path: path.to_vec(), value, doubt: None }),
     }
-    Ok(())
+}
+
+/// In a map that takes any key, the rest of a path is one key: librdkafka's `security.protocol`.
+fn free_form(known: &Value, path: &[String]) -> Vec<String> {
+    let mut at = Some(known);
+    for depth in 0..path.len() {
+        let (before, rest) = path.split_at(depth);
+        if at.and_then(Value::as_object).is_some_and(serde_json::Map::is_empty) {
+            return [before, &[rest.join(".")]].concat();
+        }
+        at = rest.first().and_then(|key| at?.get(key));
+    }
+    path.to_vec()
 }
 
 /// The default at a path.
 fn lookup<'a>(known: &'a Value, path: &[String], from: &str) -> Result<&'a Value, ConfigError> {
     let mut at = known;
     for (depth, key) in path.iter().enumerate() {
-        match at {
-            Value::Object(inner) if inner.is_empty() => return Ok(&Value::Null),
-            Value::Null => return Ok(&Value::Null),
-            _ => {}
+        // What is optional or takes any key is checked by its own type.
+        if at.is_null() || at.as_object().is_some_and(serde_json::Map::is_empty) {
+            return Ok(&Value::Null);
         }
         at = at.get(key).ok_or_else(|| {
             let before = path.get(..depth).unwrap_or_default();
@@ -135,44 +149,26 @@ fn lookup<'a>(known: &'a Value, path: &[String], from: &str) -> Result<&'a Value
     Ok(at)
 }
 
-/// An error from further down, with the path to there.
-fn under(before: &[String], error: ConfigError) -> ConfigError {
-    let full = |key: String| before.iter().cloned().chain([key]).collect::<Vec<_>>().join(".");
-    match error {
-        ConfigError::Unknown { key, from, nearest, known } => ConfigError::Unknown {
-            key: full(key),
-            from,
-            nearest: nearest.map(&full),
-            known: known.into_iter().map(&full).collect(),
-        },
-        other => other,
-    }
-}
-
-fn try_set<T: DeserializeOwned>(
-    value: &mut Value,
-    path: &[String],
-    setting: Value,
-    from: &str,
-) -> Result<(), ConfigError> {
+fn apply<T: DeserializeOwned>(value: &mut Value, setting: Setting, from: &str) -> Result<(), ConfigError> {
     let mut next = value.clone();
     let mut at = &mut next;
-    for key in path {
+    for key in &setting.path {
         if !at.is_object() {
             *at = Value::Object(serde_json::Map::new());
         }
         let Value::Object(map) = at else { return Ok(()) };
         at = map.entry(key.clone()).or_insert(Value::Null);
     }
-    *at = setting;
+    *at = setting.value;
     match read::<T>(next.clone(), from) {
         Ok(_) => {
             *value = next;
             Ok(())
         }
-        Err(ConfigError::Malformed { reason, .. }) => {
-            Err(ConfigError::Value { key: path.join("."), from: from.to_owned(), reason })
-        }
+        Err(ConfigError::Malformed { reason, .. }) => Err(match setting.doubt {
+            Some(doubt) if reason.contains("unknown field") || reason.contains("invalid type") => doubt,
+            _ => ConfigError::Value { key: setting.path.join("."), from: from.to_owned(), reason },
+        }),
         Err(error) => Err(error),
     }
 }

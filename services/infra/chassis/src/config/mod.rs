@@ -6,8 +6,8 @@
 //! print     the effective settings, secrets redacted
 //! ```
 //!
-//! What is known is what `T::default()` serialises to, so there is one list of settings: the structs. An empty map in
-//! the defaults takes any key; an optional section (`None`) is checked by its own type.
+//! What is known is what `T::default()` serialises to and what `T` reads, so there is one list of settings: the structs,
+//! which have to deny unknown fields. An empty map in the defaults takes any key.
 
 mod error;
 mod layer;

@@ -36,6 +36,8 @@ struct Coord {
     etcd: Vec<String>,
     labels: BTreeMap<String, String>,
     secret: Option<String>,
+    #[serde(skip_serializing)]
+    hidden: String,
 }
 
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -70,14 +72,17 @@ fn values_are_read_as_their_setting_wants_them() {
         ("mq.bootstrap", "9092"),
         ("mq.linger", "5ms"),
         ("coord.etcd", "http://a:2379, http://b:2379"),
-        ("coord.labels.zone", "1"),
+        ("coord.labels.topology.zone", "1"),
+        ("coord.hidden", "4711"),
         ("coord.secret", "007"),
     ];
     let settings = load_from("", &[], &sets).unwrap();
     assert_eq!(settings.mq.bootstrap, "9092");
     assert_eq!(settings.mq.linger, Duration::from_millis(5));
     assert_eq!(settings.coord.etcd, ["http://a:2379", "http://b:2379"]);
-    assert_eq!(settings.coord.labels.get("zone").unwrap(), "1");
+    assert_eq!(settings.coord.labels.get("topology.zone").unwrap(), "1");
+    assert_eq!(settings.coord.hidden, "4711", "a setting that is not printed is still one");
+    assert_eq!(load_from("coord: {hidden: x}", &[], &[]).unwrap().coord.hidden, "x");
     assert_eq!(settings.coord.secret.as_deref(), Some("007"));
     let flow = [("GOCHAT_COORD__ETCD", "[http://a:2379]")];
     assert_eq!(load_from("", &flow, &[]).unwrap().coord.etcd, ["http://a:2379"]);
