@@ -35,6 +35,10 @@ pub enum Refusal {
     GroupFull(u32),
     #[error("{field}: {problem}")]
     InvalidArgument { field: &'static str, problem: String },
+    #[error("the text has {bytes} bytes: at most {most}")]
+    TextTooLarge { bytes: usize, most: usize },
+    #[error("client_msg_id must be 1 to 36 visible ASCII characters")]
+    BadClientMsgId,
     #[error("too many requests of this kind at once")]
     Overloaded,
     #[error("{0} does not answer")]
@@ -77,8 +81,10 @@ impl Refusal {
                 ("group_full", Code::ResourceExhausted, "remove members or open another group")
             }
             Self::InvalidArgument { .. } => {
-                ("invalid_argument", Code::InvalidArgument, "correct the field that is named")
+                ("bad_request", Code::InvalidArgument, "correct the field that is named")
             }
+            Self::TextTooLarge { .. } => ("text_too_large", Code::InvalidArgument, "split the message"),
+            Self::BadClientMsgId => ("bad_client_msg_id", Code::InvalidArgument, "use a UUID"),
             Self::Overloaded => ("overloaded", Code::ResourceExhausted, "try again a little later"),
             Self::Unavailable(_) => ("unavailable", Code::Unavailable, "try again a little later"),
             Self::Internal => ("internal", Code::Internal, "try again; report it if it stays"),

@@ -7,6 +7,8 @@ use gochat_proto::events::upstream::Event;
 use gochat_proto::events::{Origin, Upstream};
 use prost::Message as _;
 
+use crate::error::Refusal;
+
 /// A client's message id: enough for a UUID.
 const LONGEST_CLIENT_MSG_ID: usize = 36;
 
@@ -40,7 +42,7 @@ pub(crate) enum Request {
     /// Readable, but breaks a limit that the edge should have kept: its sender is told.
     Invalid {
         send: Send,
-        problem: &'static str,
+        problem: Refusal,
     },
     /// For the dead-letter topic.
     Undecodable(String),
@@ -87,17 +89,16 @@ pub(crate) fn read(place: usize, record: &Consumed, max_text_bytes: usize) -> Re
     }
 }
 
-fn problem(client_msg_id: &str, text: &str, max_text_bytes: usize) -> Option<&'static str> {
-    if client_msg_id.is_empty() || client_msg_id.len() > LONGEST_CLIENT_MSG_ID {
-        return Some("client_msg_id: must have 1 to 36 characters");
-    }
-    if !client_msg_id.bytes().all(|b| b.is_ascii_graphic()) {
-        return Some("client_msg_id: visible ASCII characters only");
+fn problem(client_msg_id: &str, text: &str, most: usize) -> Option<Refusal> {
+    let fits = (1..=LONGEST_CLIENT_MSG_ID).contains(&client_msg_id.len());
+    if !fits || !client_msg_id.bytes().all(|b| b.is_ascii_graphic()) {
+        return Some(Refusal::BadClientMsgId);
     }
     if text.is_empty() {
-        return Some("text: empty");
+        return Some(Refusal::field("text", "empty"));
     }
-    (text.len() > max_text_bytes).then_some("text: longer than the limit that welcome names")
+    let bytes = text.len();
+    (bytes > most).then_some(Refusal::TextTooLarge { bytes, most })
 }
 
 #[cfg(test)]

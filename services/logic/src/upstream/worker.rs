@@ -54,7 +54,7 @@ impl Process for Worker {
                     typing.insert((conversation, user));
                 }
                 Request::Invalid { send, problem } => {
-                    records.extend(self.refuse(&send, &Refusal::field("send", problem)));
+                    records.extend(self.refuse(&send, &problem));
                 }
                 Request::Undecodable(reason) => records.push(self.dead_letter(record, reason)),
             }
