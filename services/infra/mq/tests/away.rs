@@ -72,22 +72,3 @@ async fn a_kafka_that_is_away_fails_in_bounded_time_and_says_so_once() {
     assert!((1..=4).contains(&warned), "{warned} warnings:\n{log}");
     assert!(!log.contains("hunter2"), "a password was logged");
 }
-
-#[tokio::test]
-async fn a_setting_that_kafka_does_not_know_is_named_without_its_value() {
-    let mut config = away();
-    config.properties.0.insert("sasl.pasword".into(), "hunter2".into());
-    let refused = Mq::connect(&config).await.map(|_| ()).unwrap_err();
-    assert!(matches!(refused, MqError::Config(_)));
-    assert!(refused.to_string().contains("sasl.pasword"), "{refused}");
-    assert!(!refused.to_string().contains("hunter2"), "{refused}");
-}
-
-#[tokio::test]
-async fn what_the_guarantees_rest_on_can_not_be_overridden() {
-    let mut config = away();
-    // Were it taken, librdkafka would refuse to create an idempotent producer.
-    config.properties.0.insert("acks".into(), "1".into());
-    config.properties.0.insert("max.in.flight.requests.per.connection".into(), "50".into());
-    Mq::connect(&config).await.unwrap().producer().unwrap();
-}

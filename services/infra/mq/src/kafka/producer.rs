@@ -144,3 +144,38 @@ impl Drop for Client {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    /// librdkafka's own way to test this: no broker can be made to cause it on demand.
+    #[allow(unsafe_code)]
+    fn die(client: &Client) {
+        let native = client.producer.as_ref().unwrap().client().native_ptr();
+        let code = rdkafka::types::RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+        // SAFETY: the client outlives the call, which copies the text.
+        unsafe { rdkafka::bindings::rd_kafka_test_fatal_error(native, code, c"test".as_ptr()) };
+    }
+
+    #[test]
+    fn a_client_that_died_for_good_is_replaced_by_the_next_record() {
+        let config = MqConfig { bootstrap: "127.0.0.1:1".into(), ..MqConfig::default() };
+        let producer = KafkaProducer::new(&config).unwrap();
+        let record = Record {
+            topic: "t".into(),
+            partition: 0,
+            key: Bytes::new(),
+            payload: Bytes::from_static(b"x"),
+            headers: Vec::new(),
+        };
+        let dead = producer.client.load_full();
+        die(&dead);
+        assert!(dead.is_dead());
+        drop(producer.send(&record).unwrap());
+        assert!(!Arc::ptr_eq(&dead, &producer.client.load_full()));
+        assert!(!producer.client.load().is_dead());
+    }
+}

@@ -59,15 +59,11 @@ impl Fixture {
 
     /// A broker of its own.
     pub(crate) async fn alone(test: &str) -> Option<Self> {
-        Self::alone_with(test, MqConfig::default()).await
-    }
-
-    pub(crate) async fn alone_with(test: &str, config: MqConfig) -> Option<Self> {
         if gochat_engines::missing(test, &[Engine::Kafka]) {
             return None;
         }
         let broker = Kafka::start().await.unwrap();
-        let config = MqConfig { bootstrap: broker.address(), ..config };
+        let config = MqConfig { bootstrap: broker.address(), ..MqConfig::default() };
         Some(Self::open(Backend::Kafka, config, None, Some(broker)).await)
     }
 
