@@ -34,8 +34,9 @@ impl Load {
         let log = cluster.folder().join(format!("{name}.log"));
         let binary = binary::path().await?.display().to_string();
         let targets = cluster.gateways().join(",");
-        let mut all: Vec<String> =
-            [binary.as_str(), "bench", "--json", "--target", &targets].map(str::to_owned).into();
+        let accounts = cluster.folder().join("accounts.json").display().to_string();
+        let fixed = [binary.as_str(), "bench", "--json", "--target", &targets, "--accounts", &accounts];
+        let mut all: Vec<String> = fixed.map(str::to_owned).into();
         all.extend(arguments.iter().map(|&argument| argument.to_owned()));
         let process = Process::start(name, all, Vec::new(), &log)?;
         Ok(Self { process, log })
