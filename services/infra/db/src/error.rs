@@ -41,7 +41,9 @@ impl DbError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Conflict(_) => true,
-            Self::Unavailable(source) => !matches!(source, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed),
+            Self::Unavailable(source) => {
+                !matches!(source, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)
+            }
             _ => false,
         }
     }
@@ -60,7 +62,9 @@ impl From<sqlx::Error> for DbError {
             Database(refusal) if is_conflict(refusal.as_ref()) => Self::Conflict(error),
             Database(refusal) if is_outage(refusal.as_ref()) => Self::Unavailable(error),
             // A connection cut in the middle of an answer is a protocol error to the driver.
-            Io(_) | Tls(_) | PoolTimedOut | PoolClosed | WorkerCrashed | Protocol(_) => Self::Unavailable(error),
+            Io(_) | Tls(_) | PoolTimedOut | PoolClosed | WorkerCrashed | Protocol(_) => {
+                Self::Unavailable(error)
+            }
             _ => Self::Statement(error),
         }
     }

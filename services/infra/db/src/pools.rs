@@ -26,7 +26,10 @@ pub struct Db(pub(crate) Pools);
 pub(crate) enum Pools {
     MySql(MySqlPool),
     /// Of an in-memory database, both are the one connection that it lives in.
-    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+    },
 }
 
 impl Db {
@@ -47,8 +50,7 @@ impl Db {
     }
 
     fn mysql(config: &DbConfig) -> Result<Self, DbError> {
-        let mut options =
-            MySqlConnectOptions::from_str(&config.url).map_err(|_| malformed(&config.url))?;
+        let mut options = MySqlConnectOptions::from_str(&config.url).map_err(|_| malformed(&config.url))?;
         if options.get_database().is_none_or(str::is_empty) {
             return Err(DbError::Config(format!("url {}: names no database", redacted(&config.url))));
         }
@@ -152,14 +154,12 @@ impl Db {
     ) -> Result<u64, DbError> {
         let sql = AssertSqlSafe(sql.into());
         Ok(match &self.0 {
-            Pools::MySql(pool) => sqlx::query_with(sql, bind::<MySqlArguments>(args)?)
-                .execute(pool)
-                .await?
-                .rows_affected(),
-            Pools::Sqlite { writer, .. } => sqlx::query_with(sql, bind::<SqliteArguments>(args)?)
-                .execute(writer)
-                .await?
-                .rows_affected(),
+            Pools::MySql(pool) => {
+                sqlx::query_with(sql, bind::<MySqlArguments>(args)?).execute(pool).await?.rows_affected()
+            }
+            Pools::Sqlite { writer, .. } => {
+                sqlx::query_with(sql, bind::<SqliteArguments>(args)?).execute(writer).await?.rows_affected()
+            }
         })
     }
 

@@ -59,7 +59,8 @@ impl Tx {
         let mut rows = Vec::new();
         {
             let connection = tx.connection()?;
-            let mut answers = sqlx::Executor::fetch_many(&mut **connection, sqlx::raw_sql(AssertSqlSafe(script)));
+            let mut answers =
+                sqlx::Executor::fetch_many(&mut **connection, sqlx::raw_sql(AssertSqlSafe(script)));
             while let Some(answer) = answers.try_next().await? {
                 match answer {
                     Either::Left(_) => sets.push(std::mem::take(&mut rows)),
