@@ -130,11 +130,8 @@ impl Handover {
             return;
         }
         state.holder = holder.map(|(id, at)| (id.into(), at));
-        match (&mut state.phase, &state.holder) {
-            (Phase::Wanted { retry_at, .. }, _) => *retry_at = now,
-            // Written again under a new lease, or after the backend lost its data and counts from the start.
-            (Phase::Working { revision }, Some((holder, at))) if *holder == self.me => *revision = *at,
-            _ => {}
+        if let Phase::Wanted { retry_at, .. } = &mut state.phase {
+            *retry_at = now;
         }
         self.advance(now, slot, out);
     }

@@ -79,3 +79,32 @@ fn parse(value: &[u8]) -> Result<Placement, String> {
     placement.check().map_err(|e| e.to_string())?;
     Ok(placement)
 }
+
+#[cfg(test)]
+mod tests {
+    use gochat_core::Epoch;
+
+    use super::*;
+    use crate::store::Entry;
+
+    fn view(value: &[u8]) -> View {
+        let entry = Entry { value: Bytes::copy_from_slice(value), revision: 1, lease: 0 };
+        View { known: true, entries: [("placement/logic".to_owned(), entry)].into() }
+    }
+
+    fn placement(epoch: u64, owner: u16) -> Placement {
+        Placement { epoch: Epoch(epoch), members: vec!["a".into()], owners: vec![owner] }
+    }
+
+    #[test]
+    fn only_a_newer_placement_that_can_be_used_is_taken() {
+        let current = placement(5, 0);
+        let offered = |p: &Placement| newer(&view(&serde_json::to_vec(p).unwrap()), &current);
+        assert_eq!(offered(&placement(6, 0)), Some(placement(6, 0)));
+        assert_eq!(offered(&placement(5, 0)), None);
+        assert_eq!(offered(&placement(4, 0)), None, "older");
+        assert_eq!(offered(&placement(6, 1)), None, "owned by a member that it doesn't name");
+        assert_eq!(newer(&view(b"{"), &current), None, "malformed");
+        assert_eq!(newer(&View::default(), &current), None, "a placement that vanishes stays obeyed");
+    }
+}

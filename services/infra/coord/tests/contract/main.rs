@@ -95,6 +95,22 @@ async fn a_lease_that_was_lost_is_made_good(coord: Coord) {
     assert!(still.is_err(), "a claim that nobody took is not lost");
 }
 
+async fn a_late_release_takes_nothing_from_the_next_holder(coord: Coord) {
+    let session = coord.session();
+    let claim = until("claim", session.claim("leader", "first", PATIENCE)).await.unwrap();
+    let rival = coord.session();
+    let waiting = tokio::spawn({
+        let rival = rival.clone();
+        async move { rival.claim("leader", "second", PATIENCE).await }
+    });
+    session.abandon().await;
+    let second = until("the lease is over", waiting).await.unwrap().unwrap();
+    claim.release().await;
+    drop(session);
+    assert_eq!(coord.get("leader").await.unwrap().as_deref(), Some(&b"second"[..]));
+    drop(second);
+}
+
 async fn a_claim_is_held_by_one_at_a_time(coord: Coord) {
     let other = coord.session();
     let claim = until("claim", coord.claim("leader", "first", PATIENCE)).await.unwrap();
@@ -243,6 +259,7 @@ contract!(
     a_killed_process_leaves_with_its_lease,
     a_dropped_session_frees_everything,
     a_lease_that_was_lost_is_made_good,
+    a_late_release_takes_nothing_from_the_next_holder,
     a_claim_is_held_by_one_at_a_time,
     values_are_watched_and_compared,
     an_older_placement_is_refused,
