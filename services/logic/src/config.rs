@@ -1,6 +1,7 @@
 //! Settings of logic: the `logic` section.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -99,9 +100,9 @@ impl Default for AuthConfig {
             keys_file: None,
             secret: String::new(),
             keys_poll: Duration::from_secs(10),
-            access_lifetime: Duration::from_secs(15 * 60),
-            resume_lifetime: Duration::from_secs(60 * 60),
-            session_lifetime: Duration::from_secs(30 * 24 * 60 * 60),
+            access_lifetime: Duration::from_mins(15),
+            resume_lifetime: Duration::from_hours(1),
+            session_lifetime: Duration::from_hours(30 * 24),
             password_memory_kib: 19_456,
             password_passes: 2,
             password_parallel: 0,
@@ -116,7 +117,7 @@ pub enum ConfigError {
     #[error("logic.{field}: {source}")]
     Slots { field: &'static str, source: SlotCountError },
     #[error("logic.{field} = {value}: must be {range}")]
-    Range { field: &'static str, value: String, range: &'static str },
+    Range { field: &'static str, value: String, range: String },
 }
 
 /// The numbers of slots, checked.
@@ -132,18 +133,12 @@ impl Config {
     pub(crate) fn check(&self) -> Result<Slots, ConfigError> {
         let slots =
             |field, count| SlotCount::new(count).map_err(|source| ConfigError::Slots { field, source });
-        in_range("fanout_threshold", self.fanout_threshold, 1, 10_000, "1 to 10,000")?;
-        in_range("max_group_members", self.max_group_members, 2, 100_000, "2 to 100,000")?;
-        in_range("max_text_bytes", self.max_text_bytes, 1, 65_536, "1 to 65,536")?;
+        in_range("fanout_threshold", self.fanout_threshold, 1..=10_000)?;
+        in_range("max_group_members", self.max_group_members, 2..=100_000)?;
+        in_range("max_text_bytes", self.max_text_bytes, 1..=65_536)?;
         let auth = &self.auth;
-        in_range(
-            "auth.password_memory_kib",
-            auth.password_memory_kib,
-            8_192,
-            1_048_576,
-            "8,192 to 1,048,576",
-        )?;
-        in_range("auth.password_passes", auth.password_passes, 1, 10, "1 to 10")?;
+        in_range("auth.password_memory_kib", auth.password_memory_kib, 8_192..=1_048_576)?;
+        in_range("auth.password_passes", auth.password_passes, 1..=10)?;
         Ok(Slots {
             shards: slots("shards", self.shards)?,
             upstream: slots("upstream_partitions", self.upstream_partitions)?,
@@ -152,15 +147,14 @@ impl Config {
     }
 }
 
-fn in_range<T: PartialOrd + ToString>(
+fn in_range<T: PartialOrd + Copy + std::fmt::Display>(
     field: &'static str,
     value: T,
-    least: T,
-    most: T,
-    range: &'static str,
+    range: RangeInclusive<T>,
 ) -> Result<(), ConfigError> {
-    if value < least || value > most {
-        return Err(ConfigError::Range { field, value: value.to_string(), range });
+    if range.contains(&value) {
+        return Ok(());
     }
-    Ok(())
+    let range = format!("{} to {}", range.start(), range.end());
+    Err(ConfigError::Range { field, value: value.to_string(), range })
 }

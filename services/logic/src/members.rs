@@ -19,7 +19,7 @@ use crate::repo_clients::Repo;
 /// Writers remembered of large conversations.
 const LARGE_WRITERS: u64 = 200_000;
 /// Bounds how long an idle conversation's list is kept.
-const IDLE: Duration = Duration::from_secs(600);
+const IDLE: Duration = Duration::from_mins(10);
 
 /// What is known of a conversation's members, as of one version.
 #[derive(Clone, Debug)]

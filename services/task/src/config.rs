@@ -1,6 +1,7 @@
 //! Settings of task: the `task` section.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -78,9 +79,9 @@ impl Default for JobsConfig {
     fn default() -> Self {
         Self {
             retention: Duration::ZERO,
-            retention_every: Duration::from_secs(60 * 60),
+            retention_every: Duration::from_hours(1),
             retention_batch: 1_000,
-            counters_every: Duration::from_secs(60),
+            counters_every: Duration::from_mins(1),
             top_groups: 10,
         }
     }
@@ -129,7 +130,7 @@ pub enum ConfigError {
     #[error("task.{field}: {source}")]
     Slots { field: &'static str, source: SlotCountError },
     #[error("task.{field} = {value}: must be {range}")]
-    Range { field: &'static str, value: String, range: &'static str },
+    Range { field: &'static str, value: String, range: String },
 }
 
 impl Config {
@@ -138,24 +139,23 @@ impl Config {
         let slots =
             |field, count| SlotCount::new(count).map_err(|source| ConfigError::Slots { field, source });
         let (jobs, push) = (&self.jobs, &self.push);
-        in_range("jobs.retention_batch", jobs.retention_batch, 1, 10_000, "1 to 10,000")?;
-        in_range("jobs.top_groups", jobs.top_groups, 0, 100, "0 to 100")?;
-        in_range("push.max_attempts", push.max_attempts, 1, 10, "1 to 10")?;
-        in_range("push.parallel", push.parallel, 1, 1_000, "1 to 1,000")?;
-        in_range("push.queue", push.queue, 1, 100_000, "1 to 100,000")?;
+        in_range("jobs.retention_batch", jobs.retention_batch, 1..=10_000)?;
+        in_range("jobs.top_groups", jobs.top_groups, 0..=100)?;
+        in_range("push.max_attempts", push.max_attempts, 1..=10)?;
+        in_range("push.parallel", push.parallel, 1..=1_000)?;
+        in_range("push.queue", push.queue, 1..=100_000)?;
         Ok((slots("shards", self.shards)?, slots("task_partitions", self.task_partitions)?))
     }
 }
 
-fn in_range<T: PartialOrd + ToString>(
+fn in_range<T: PartialOrd + Copy + std::fmt::Display>(
     field: &'static str,
     value: T,
-    least: T,
-    most: T,
-    range: &'static str,
+    range: RangeInclusive<T>,
 ) -> Result<(), ConfigError> {
-    if value < least || value > most {
-        return Err(ConfigError::Range { field, value: value.to_string(), range });
+    if range.contains(&value) {
+        return Ok(());
     }
-    Ok(())
+    let range = format!("{} to {}", range.start(), range.end());
+    Err(ConfigError::Range { field, value: value.to_string(), range })
 }

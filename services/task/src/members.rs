@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 
 /// repo's largest page.
 const PAGE: u32 = 10_000;
-const IDLE: Duration = Duration::from_secs(600);
+const IDLE: Duration = Duration::from_mins(10);
 
 #[derive(Clone)]
 struct Known {

@@ -42,6 +42,8 @@ pub(crate) struct Keys {
     pub(crate) signing_kid: String,
     pub(crate) signing: EncodingKey,
     pub(crate) verifying: HashMap<String, DecodingKey>,
+    /// What they were read from, to see a change by.
+    text: String,
 }
 
 impl Keys {
@@ -50,6 +52,7 @@ impl Keys {
             signing_kid: kid.to_owned(),
             signing: EncodingKey::from_secret(key),
             verifying: HashMap::from([(kid.to_owned(), DecodingKey::from_secret(key))]),
+            text: String::new(),
         }
     }
 
@@ -83,7 +86,9 @@ impl Keys {
                 }
             }
         }
-        keys.ok_or(KeysError::Empty)
+        let mut keys = keys.ok_or(KeysError::Empty)?;
+        text.clone_into(&mut keys.text);
+        Ok(keys)
     }
 }
 
@@ -118,29 +123,27 @@ impl KeyRing {
 
     /// Follows the file until shutdown. Polled, not notified: a mounted Secret changes by swapping symlinks of folders.
     pub(crate) async fn follow(self, path: PathBuf, every: Duration, shutdown: Shutdown) {
-        let mut last = read(&path).await.unwrap_or_default();
         loop {
             tokio::select! {
                 () = tokio::time::sleep(every) => {}
                 () = shutdown.wait() => return,
             }
-            match read(&path).await {
-                Ok(text) if text == last => {}
-                Ok(text) => match Keys::parse(&text) {
-                    Ok(keys) => {
-                        tracing::info!(
-                            signing_kid = keys.signing_kid,
-                            keys = keys.verifying.len(),
-                            "token keys changed"
-                        );
-                        self.replace(keys);
-                        last = text;
-                    }
-                    Err(error) => tracing::warn!(%error, "token keys not taken; the old ones stay"),
-                },
-                Err(error) => tracing::warn!(%error, "token keys not read; the old ones stay"),
+            match self.refresh(&path).await {
+                Ok(false) => {}
+                Ok(true) => tracing::info!(signing_kid = self.current().signing_kid, "token keys changed"),
+                Err(error) => tracing::warn!(%error, "token keys not taken; the old ones stay"),
             }
         }
+    }
+
+    /// Reads the file again; whether it has other keys now.
+    async fn refresh(&self, path: &Path) -> Result<bool, KeysError> {
+        let text = read(path).await?;
+        if text == self.current().text {
+            return Ok(false);
+        }
+        self.replace(Keys::parse(&text)?);
+        Ok(true)
     }
 }
 
@@ -182,15 +185,12 @@ mod tests {
         std::fs::write(&path, format!("one: {key}")).unwrap();
         let config = AuthConfig { keys_file: Some(path.clone()), ..AuthConfig::default() };
         let ring = KeyRing::open(&config).await.unwrap();
-        let shutdown = Shutdown::new();
-        let task =
-            tokio::spawn(ring.clone().follow(path.clone(), Duration::from_millis(1), shutdown.clone()));
+        assert!(!ring.refresh(&path).await.unwrap());
         std::fs::write(&path, "broken").unwrap();
+        assert!(ring.refresh(&path).await.is_err());
+        assert_eq!(ring.current().signing_kid, "one");
         std::fs::write(&path, format!("two: {key}\none: {key}")).unwrap();
-        while ring.current().signing_kid != "two" {
-            tokio::task::yield_now().await;
-        }
-        shutdown.begin();
-        task.await.unwrap();
+        assert!(ring.refresh(&path).await.unwrap());
+        assert_eq!((ring.current().signing_kid.as_str(), ring.current().verifying.len()), ("two", 2));
     }
 }

@@ -12,7 +12,7 @@ use crate::error::Refusal;
 use crate::repo_clients::Repo;
 
 /// How long Redis may keep a session; an invalidation that is lost is healed by it.
-const CACHED_FOR: Duration = Duration::from_secs(10 * 60);
+const CACHED_FOR: Duration = Duration::from_mins(10);
 
 /// Reads sessions through the cache; cheap to clone.
 #[derive(Clone)]

@@ -1,5 +1,7 @@
 //! repo's contract in memory, with faults to order: what the real one can't be made to do on demand.
 
+#![allow(unreachable_pub, reason = "shared by several test binaries")]
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 

@@ -1,6 +1,6 @@
 //! One cluster in this process: embedded log, in-process coordination, repo in memory.
 
-#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
 
 pub mod memory_repo;
 

@@ -22,7 +22,7 @@ pub(crate) async fn run(config: &JobsConfig, repo: &Peer) {
         match repo.ask(client.read_stats(request)).await {
             Ok(stats) => show(&stats, config.top_groups),
             Err(error) => {
-                tracing::debug!(code = ?error.code(), message = error.message(), "counters not read")
+                tracing::debug!(code = ?error.code(), message = error.message(), "counters not read");
             }
         }
     }

@@ -26,7 +26,7 @@ pub(crate) async fn run(config: &JobsConfig, repo: &Peer) {
             Ok(0) => {}
             Ok(deleted) => tracing::info!(deleted, "messages past their retention deleted"),
             Err(error) => {
-                tracing::warn!(code = ?error.code(), message = error.message(), "retention put off")
+                tracing::warn!(code = ?error.code(), message = error.message(), "retention put off");
             }
         }
     }
