@@ -9,7 +9,8 @@ const MIGRATIONS: &[Migration] = &[Migration {
     sqlite: include_str!("../migrations/sqlite/0001_first.sql"),
 }];
 
-/// Brings the schema to this build's version; does nothing where it is there already. Safe to call from many processes.
-pub async fn migrate(db: &Db) -> Result<(), DbError> {
-    db.migrate(MIGRATIONS).await.map(drop)
+/// Brings the schema to this build's version; returns how many steps that took, none where it is there already. Safe to
+/// call from many processes.
+pub async fn migrate(db: &Db) -> Result<usize, DbError> {
+    db.migrate(MIGRATIONS).await
 }
