@@ -65,10 +65,7 @@ pub(super) fn scalar<T: DeserializeOwned>(
     let maybe_text = matches!(parsed, Value::Null | Value::Bool(_) | Value::Number(_));
     apply::<T>(value, Setting { path: path.clone(), value: parsed, doubt }, from).or_else(|error| {
         let as_text = Setting { path, value: Value::String(text.to_owned()), doubt: None };
-        match maybe_text {
-            true => apply::<T>(value, as_text, from).map_err(|_| error),
-            false => Err(error),
-        }
+        if maybe_text { apply::<T>(value, as_text, from).map_err(|_| error) } else { Err(error) }
     })
 }
 

@@ -1,0 +1,183 @@
+//! `gochat dev`: a whole cluster in this process, on embedded engines.
+//!
+//! ```text
+//! data       the folder: lock, database, log, signing key
+//! cluster    a GoChatCluster as settings
+//! members    starts repo, logic, task and gateways, each under a lease of its own
+//! placer     deals the slots out among the members, again when they change
+//! events     tells what happens in one line each
+//! greeting   where to look and what to type
+//! ```
+//!
+//! The services are the same as in production and know nothing of each other here either: they speak gRPC over
+//! loopback, and through the log.
+
+mod cluster;
+mod data;
+mod events;
+mod greeting;
+mod members;
+mod placer;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use gochat_cache::CacheLayer;
+use gochat_chassis::{Health, Shutdown, config, telemetry};
+use gochat_coord::Coord;
+use gochat_core::Workload;
+use gochat_crds::GoChatCluster;
+use gochat_db::Db;
+use gochat_mq::Mq;
+
+use crate::engines::serve_admin;
+use crate::placement::slots;
+use crate::say;
+use crate::settings::{Settings, SettingsArgs};
+
+use data::Data;
+use members::{Engines, Members};
+
+pub(crate) const HELP: &str = "\
+Examples:
+  gochat dev                               two gateways, one logic, one repo, one task; data in ./.gochat
+  gochat dev --ephemeral                   keeps nothing
+  gochat dev --file cluster.yaml           another GoChatCluster
+  gochat dev --host 0.0.0.0 --port 9000    reachable from your phone
+  gochat dev --set telemetry.filter=info   with the services' logs
+Ctrl-C stops it.";
+
+/// How long members may take to come, and services to be ready.
+const START: Duration = Duration::from_secs(30);
+/// What gateways, logic and task have to finish, while repo still answers; then repo's own.
+const STOP_FRONT: Duration = Duration::from_millis(3500);
+const STOP_BACK: Duration = Duration::from_secs(1);
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The GoChatCluster to run; by default a small sample
+    #[arg(long, short, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Folder of the database, the log and the signing key
+    #[arg(long, value_name = "FOLDER", default_value = ".gochat")]
+    data: PathBuf,
+    /// Keep nothing: everything in memory
+    #[arg(long, conflicts_with = "data")]
+    ephemeral: bool,
+    /// Port of the first gateway; the others take the next ones. 0: any
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// Address that gateways listen on
+    #[arg(long, default_value = "127.0.0.1")]
+    host: IpAddr,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let began = Instant::now();
+    let cluster = read_cluster(&args)?;
+    let data = if args.ephemeral { Data::in_memory() } else { Data::open(&args.data)? };
+    let settings = Settings::load(&args.settings, [data.settings(), cluster::settings(&cluster)].concat())?;
+    if args.settings.print_config {
+        say::text(&settings.print()?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let telemetry = telemetry::init(&settings.telemetry, "gochat-dev")?;
+    let (health, front, back) = (Health::new(), Shutdown::new(), Shutdown::new());
+    front.on_signals();
+    let spec = &cluster.spec;
+    say::line(&format!(
+        "GoChat {} as cluster {:?}: gateway × {}, logic × {}, repo × 1, task × {}",
+        env!("CARGO_PKG_VERSION"),
+        cluster.metadata.name,
+        spec.gateway.replicas,
+        spec.logic.replicas,
+        spec.task.replicas
+    ));
+    let step = |what: &str, since: Instant| {
+        say::line(&format!("  {what:<64} {:>5} ms", since.elapsed().as_millis()))
+    };
+    step(&format!("data {data}"), began);
+
+    let admin = members::free_port(settings.admin.listen)?;
+    let admin = serve_admin(admin, &health, &telemetry, &front).await?;
+    let since = Instant::now();
+    let db = Db::connect(&settings.db).await?;
+    let applied = gochat_repo::migrate(&db).await.context("migrate")?;
+    step(&format!("database (migrations applied: {applied})"), since);
+    let since = Instant::now();
+    let mq = Mq::connect(&settings.mq).await?;
+    mq.ensure_topics(&settings.topics.specs(&settings.mq.prefix)).await?;
+    step("log", since);
+    let since = Instant::now();
+    let coord = Coord::connect(&settings.coord).await?;
+    let cache = CacheLayer::connect(&settings.cache).await?;
+    let engines = Engines { mq, db, cache, coord, health: health.clone() };
+
+    let gateway_at = SocketAddr::new(args.host, args.port);
+    let mut members = Members::start(&settings, spec, &engines, gateway_at, &front, &back).await?;
+    let started = tokio::select! {
+        ended = members.first_end() => Err(ended),
+        started = settle(&settings, &members, &engines, &front) => started,
+        () = front.wait() => Ok(()),
+    };
+    let mut result = started;
+    if result.is_ok() && !front.is_shutting_down() {
+        step(&format!("{} members joined, slots dealt out, all ready", members.count()), since);
+        greeting::say(members.gateways(), admin, began.elapsed());
+        result = tokio::select! {
+            ended = members.first_end() => Err(ended),
+            () = events::tell(&engines.coord, &settings, &telemetry.metrics()) => Ok(()),
+            () = front.wait() => Ok(()),
+        };
+    }
+
+    let stopping = Instant::now();
+    say::line("stopping");
+    front.begin();
+    members.stop(&back, STOP_FRONT, STOP_BACK).await;
+    say::line(&format!("stopped in {} ms", stopping.elapsed().as_millis()));
+    drop(data);
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+fn read_cluster(args: &Args) -> anyhow::Result<GoChatCluster> {
+    let (text, from) = match &args.file {
+        None => (gochat_crds::SAMPLE.to_owned(), "the sample cluster".to_owned()),
+        Some(path) => {
+            let from = path.display().to_string();
+            (std::fs::read_to_string(path).with_context(|| format!("read {from}"))?, from)
+        }
+    };
+    let cluster: GoChatCluster = config::parse(&text, &from)?;
+    cluster.check().context(from)?;
+    Ok(cluster)
+}
+
+/// Waits for all members, deals the slots out, and waits until all is ready.
+async fn settle(
+    settings: &Settings,
+    members: &Members,
+    engines: &Engines,
+    front: &Shutdown,
+) -> anyhow::Result<()> {
+    let coord = &engines.coord;
+    let ready = async {
+        for (workload, count) in members.counts() {
+            placer::joined(coord, workload, count).await?;
+        }
+        for workload in [Workload::Gateway, Workload::Logic, Workload::Task] {
+            placer::start(coord, workload, slots(workload, settings)?, front).await?;
+        }
+        engines.health.until_ready().await;
+        Ok(())
+    };
+    match tokio::time::timeout(START, ready).await {
+        Ok(ready) => ready,
+        Err(_) => anyhow::bail!("not ready within {START:?}: {:?}", engines.health.failing()),
+    }
+}

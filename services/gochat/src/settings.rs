@@ -1,0 +1,233 @@
+//! The settings of every service, and where they come from.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail, ensure};
+use gochat_chassis::config::{self, Sources};
+use gochat_chassis::telemetry::TelemetryConfig;
+use gochat_core::{SlotCount, Topics};
+use gochat_mq::TopicSpec;
+use serde::{Deserialize, Serialize};
+
+/// Below the flags of every command that has settings.
+pub(crate) const HELP: &str = "\
+Settings are defaults < file < environment < flags:
+  --config gochat.yaml                     mq: { bootstrap: 'kafka:9092' }
+  GOCHAT_MQ__BOOTSTRAP=kafka:9092          lists as [a, b] or a,b
+  --set mq.bootstrap=kafka:9092
+An unknown setting is refused; --print-config shows all there are, as they are in force.";
+
+/// Where settings come from.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct SettingsArgs {
+    /// Settings file: YAML, one section a part
+    #[arg(long, short, value_name = "FILE", env = "GOCHAT_CONFIG")]
+    config: Option<PathBuf>,
+    /// One setting, such as mq.bootstrap=kafka:9092; may be given many times
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
+    sets: Vec<(String, String)>,
+    /// Print the settings in force, secrets redacted, and end
+    #[arg(long)]
+    pub(crate) print_config: bool,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("must be KEY=VALUE, such as mq.bootstrap=kafka:9092")?;
+    Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+/// All sections.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Settings {
+    pub(crate) telemetry: TelemetryConfig,
+    pub(crate) admin: AdminConfig,
+    pub(crate) topics: TopicsConfig,
+    pub(crate) mq: gochat_mq::MqConfig,
+    pub(crate) db: gochat_db::DbConfig,
+    pub(crate) cache: gochat_cache::CacheConfig,
+    pub(crate) coord: gochat_coord::CoordConfig,
+    pub(crate) gateway: gochat_gateway::Config,
+    pub(crate) logic: gochat_logic::Config,
+    pub(crate) repo: gochat_repo::Config,
+    pub(crate) task: gochat_task::Config,
+}
+
+/// Probes and metrics.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct AdminConfig {
+    /// Where `/livez`, `/readyz` and `/metrics` listen.
+    pub(crate) listen: SocketAddr,
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([0, 0, 0, 0], 9100)) }
+    }
+}
+
+/// The sizes of the log's topics: the same for all services of a cluster.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct TopicsConfig {
+    /// Gateway shards: partitions of `downstream`, 1 to 4,096. Never changed in a cluster's life.
+    pub(crate) shards: u32,
+    /// Partitions of `upstream`, 1 to 4,096.
+    pub(crate) upstream_partitions: u32,
+    /// Partitions of `task`, 1 to 4,096.
+    pub(crate) task_partitions: u32,
+    /// Replicas of each partition in Kafka, where GoChat creates the topics; 3 in production.
+    pub(crate) replication: u16,
+}
+
+impl Default for TopicsConfig {
+    fn default() -> Self {
+        Self { shards: 64, upstream_partitions: 16, task_partitions: 16, replication: 1 }
+    }
+}
+
+impl TopicsConfig {
+    /// The topics that should exist under a prefix.
+    pub(crate) fn specs(&self, prefix: &str) -> Vec<TopicSpec> {
+        let Topics { upstream, downstream, task, dead_letter } = Topics::new(prefix);
+        [
+            (upstream, self.upstream_partitions),
+            (downstream, self.shards),
+            (task, self.task_partitions),
+            // Rare and looked at by people: nothing is gained by more.
+            (dead_letter, 1),
+        ]
+        .map(|(name, partitions)| TopicSpec { name, partitions, replication: self.replication })
+        .into()
+    }
+}
+
+impl Settings {
+    /// From a command's flags; `before` are flags that the user's own override.
+    pub(crate) fn load(args: &SettingsArgs, before: Vec<(String, String)>) -> anyhow::Result<Self> {
+        let sets = before.into_iter().chain(args.sets.iter().cloned()).collect();
+        let mut settings: Self = config::load(&Sources::of_process(args.config.clone(), "GOCHAT", sets))?;
+        settings.share()?;
+        Ok(settings)
+    }
+
+    /// As YAML, secrets redacted.
+    pub(crate) fn print(&self) -> anyhow::Result<String> {
+        Ok(config::print(self)?)
+    }
+
+    /// Gives each service what all have to agree on: sizes and names of the topics.
+    fn share(&mut self) -> anyhow::Result<()> {
+        let TopicsConfig { shards, upstream_partitions, task_partitions, .. } = self.topics;
+        for (key, count) in [
+            ("shards", shards),
+            ("upstream_partitions", upstream_partitions),
+            ("task_partitions", task_partitions),
+        ] {
+            SlotCount::new(count).with_context(|| format!("topics.{key}"))?;
+        }
+        let (gateway, logic, task) = (&mut self.gateway, &mut self.logic, &mut self.task);
+        agree("gateway.shards", "topics.shards", &mut gateway.shards, shards, 64)?;
+        agree("logic.shards", "topics.shards", &mut logic.shards, shards, 64)?;
+        agree("task.shards", "topics.shards", &mut task.shards, shards, 64)?;
+        for (key, field) in [
+            ("gateway.upstream_partitions", &mut gateway.upstream_partitions),
+            ("logic.upstream_partitions", &mut logic.upstream_partitions),
+        ] {
+            agree(key, "topics.upstream_partitions", field, upstream_partitions, 16)?;
+        }
+        for (key, field) in [
+            ("gateway.task_partitions", &mut gateway.task_partitions),
+            ("logic.task_partitions", &mut logic.task_partitions),
+            ("task.task_partitions", &mut task.task_partitions),
+        ] {
+            agree(key, "topics.task_partitions", field, task_partitions, 16)?;
+        }
+        let prefix = &self.mq.prefix;
+        for (key, field) in [
+            ("gateway.topic_prefix", &mut gateway.topic_prefix),
+            ("logic.topic_prefix", &mut logic.topic_prefix),
+            ("task.topic_prefix", &mut task.topic_prefix),
+        ] {
+            agree(key, "mq.prefix", field, prefix.clone(), "gochat".to_owned())?;
+        }
+        Ok(())
+    }
+
+    /// A service of its own finds the others through engines that all of them reach.
+    pub(crate) fn require_engines(&self) -> anyhow::Result<()> {
+        ensure!(
+            !self.coord.etcd.is_empty(),
+            "coord.etcd is empty: services find each other through etcd, such as --set coord.etcd=http://etcd:2379 \
+             (`gochat dev` runs all in one process without it)"
+        );
+        ensure!(
+            !self.mq.bootstrap.is_empty(),
+            "mq.bootstrap is empty: services share a Kafka, such as --set mq.bootstrap=kafka:9092 \
+             (`gochat dev` runs all in one process without it)"
+        );
+        Ok(())
+    }
+}
+
+/// Two names of one setting: a service's own stays as it is by default, or says the same.
+fn agree<T: PartialEq + std::fmt::Display>(
+    key: &str,
+    shared_key: &str,
+    field: &mut T,
+    shared: T,
+    default: T,
+) -> anyhow::Result<()> {
+    if *field != shared && *field != default {
+        bail!(
+            "{key} is {field}, but {shared_key} is {shared}: all services have to agree, set {shared_key} only"
+        );
+    }
+    *field = shared;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(sets: &[&str]) -> anyhow::Result<Settings> {
+        let sets = sets.iter().map(|s| key_value(s).unwrap()).collect();
+        Settings::load(&SettingsArgs { sets, ..SettingsArgs::default() }, Vec::new())
+    }
+
+    #[test]
+    fn all_services_get_the_sizes_and_names_of_the_topics() {
+        let settings = with(&["topics.shards=16", "topics.task_partitions=8", "mq.prefix=a"]).unwrap();
+        assert_eq!((settings.gateway.shards, settings.logic.shards, settings.task.shards), (16, 16, 16));
+        assert_eq!((settings.logic.task_partitions, settings.task.task_partitions), (8, 8));
+        assert_eq!(settings.gateway.topic_prefix, "a");
+        let specs = settings.topics.specs(&settings.mq.prefix);
+        let sizes: Vec<_> = specs.iter().map(|s| (s.name.as_str(), s.partitions)).collect();
+        assert_eq!(sizes, [("a.upstream", 16), ("a.downstream", 16), ("a.task", 8), ("a.dead-letter", 1)]);
+    }
+
+    #[test]
+    fn a_service_can_not_have_a_size_of_its_own() {
+        let error = with(&["gateway.shards=32"]).err().unwrap().to_string();
+        assert!(error.contains("set topics.shards only"), "{error}");
+        assert!(with(&["gateway.shards=32", "topics.shards=32"]).is_ok());
+        let error = format!("{:#}", with(&["topics.shards=0"]).err().unwrap());
+        assert_eq!(error, "topics.shards: 0 slots: must be 1 to 4096");
+    }
+
+    #[test]
+    fn what_is_printed_can_be_read_again() {
+        let text = with(&[]).unwrap().print().unwrap();
+        assert!(config::parse::<Settings>(&text, "printed").is_ok(), "{text}");
+    }
+
+    #[test]
+    fn a_single_service_without_engines_says_which_setting_is_missing() {
+        assert!(
+            with(&[]).unwrap().require_engines().unwrap_err().to_string().starts_with("coord.etcd is empty")
+        );
+    }
+}
