@@ -129,6 +129,11 @@ async fn a_claim_is_held_by_one_at_a_time(coord: Coord) {
     drop(second);
     let again = until("a dropped claim is free", coord.claim("leader", "first", PATIENCE)).await.unwrap();
     drop((again, free));
+
+    // Given up and wanted again before the backend has heard of it.
+    drop(coord.claim("once more", "1", PATIENCE).await.unwrap());
+    let _claim = coord.claim("once more", "2", Duration::ZERO).await.unwrap();
+    assert_eq!(coord.get("once more").await.unwrap().as_deref(), Some(&b"2"[..]));
 }
 
 async fn values_are_watched_and_compared(coord: Coord) {
