@@ -1,5 +1,11 @@
 //! The whole bench against a server of a page that can be told to lose things.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test's own server; clippy.toml frees only what is in test functions"
+)]
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
