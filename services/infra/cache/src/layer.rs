@@ -1,0 +1,73 @@
+//! What the caches of a process share: the way to Redis, and who is told of invalidations.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::IntoConnectionInfo;
+
+use crate::local::Registry;
+use crate::remote::{Remote, listen};
+use crate::{Cache, CacheConfig};
+
+/// The connection; cheap to clone. Never fails a caller: a Redis that is gone costs speed only.
+#[derive(Clone)]
+pub struct CacheLayer {
+    config: Arc<CacheConfig>,
+    registry: Arc<Registry>,
+    remote: Option<Remote>,
+    /// Ends the subscription with the last clone.
+    _listener: Option<Arc<Listener>>,
+}
+
+struct Listener(tokio::task::JoinHandle<()>);
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Settings that can't be right.
+#[derive(Debug, thiserror::Error)]
+#[error("redis address: {0}")]
+pub struct CacheError(pub String);
+
+impl CacheLayer {
+    /// Connects in the background and stays connected. Must be called on a tokio runtime.
+    ///
+    /// # Errors
+    /// A malformed address; a password file that can't be read.
+    #[allow(clippy::unused_async, reason = "callers must be on a runtime, and say so by awaiting")]
+    pub async fn connect(config: &CacheConfig) -> Result<Self, CacheError> {
+        let registry = Arc::new(Registry::default());
+        let (mut remote, mut listener) = (None, None);
+        if !config.redis.is_empty() {
+            let client = client(config)?;
+            let to = Remote::new(&client, config).map_err(|e| CacheError(e.to_string()))?;
+            let task = tokio::spawn(listen(client, to.clone(), Arc::clone(&registry)));
+            listener = Some(Arc::new(Listener(task)));
+            remote = Some(to);
+        }
+        Ok(Self { config: Arc::new(config.clone()), registry, remote, _listener: listener })
+    }
+
+    /// A cache of one kind of value. `ttl` is Redis's.
+    pub fn cache<V: prost::Message + Default + Clone + 'static>(
+        &self,
+        kind: &'static str,
+        ttl: Duration,
+    ) -> Cache<V> {
+        Cache::new(kind, ttl, &self.config, &self.registry, self.remote.clone())
+    }
+}
+
+fn client(config: &CacheConfig) -> Result<redis::Client, CacheError> {
+    let mut info = config.redis.as_str().into_connection_info().map_err(|e| CacheError(e.to_string()))?;
+    if let Some(path) = &config.password_file {
+        let password = std::fs::read_to_string(path)
+            .map_err(|e| CacheError(format!("password_file {}: {e}", path.display())))?;
+        let settings = info.redis_settings().clone().set_password(password.trim_end_matches(['\r', '\n']));
+        info = info.set_redis_settings(settings);
+    }
+    redis::Client::open(info).map_err(|e| CacheError(e.to_string()))
+}
