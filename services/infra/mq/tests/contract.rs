@@ -45,6 +45,7 @@ contract!(
     a_dropped_poll_loses_no_record,
     a_poll_gives_at_most_what_was_asked_and_waits_only_for_the_first,
     an_unassigned_partition_gives_nothing_more,
+    partitions_are_assigned_at_once_while_others_are_read,
     a_reassigned_partition_starts_at_its_commit,
     a_partition_assigned_while_a_poll_waits_is_read,
     two_consumers_share_a_topic_by_partition,
@@ -273,6 +274,25 @@ async fn an_unassigned_partition_gives_nothing_more(fixture: Fixture) {
     consumer.assign(1).await.unwrap();
     let records = consumer.poll(100).await.unwrap();
     assert_eq!(records.iter().map(|r| r.partition).collect::<Vec<_>>(), [1]);
+}
+
+/// In Kafka a fetch waits at the broker for records: an assignment must not wait behind it each time.
+async fn partitions_are_assigned_at_once_while_others_are_read(fixture: Fixture) {
+    let consumer = fixture.consumer("g");
+    consumer.assign(0).await.unwrap();
+    let begun = std::time::Instant::now();
+    let assign = async {
+        for _ in 0..50 {
+            consumer.assign(1).await.unwrap();
+            consumer.unassign(1).await.unwrap();
+        }
+    };
+    tokio::select! {
+        () = assign => {}
+        polled = consumer.poll(1) => panic!("nothing was written: {polled:?}"),
+    }
+    // It took 5 s while it did; 0.3 s is usual.
+    assert!(begun.elapsed() < Duration::from_secs(4), "took {:?}", begun.elapsed());
 }
 
 async fn a_reassigned_partition_starts_at_its_commit(fixture: Fixture) {

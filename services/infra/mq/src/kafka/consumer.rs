@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures::{FutureExt, StreamExt};
 use parking_lot::Mutex;
+use rdkafka::admin::AdminClient;
 use rdkafka::consumer::{CommitMode, Consumer as _, StreamConsumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
@@ -15,12 +16,18 @@ use super::context::Context;
 use super::{admin, refused, settings};
 use crate::{Consumed, MqConfig, MqError};
 
-type Client = StreamConsumer<Context>;
+/// A broker answers the requests of one connection in their order, and a fetch waits there for records: a question on
+/// that connection would wait with it. So the cluster is asked through the admin client; commits have a connection of
+/// their own, to the group's coordinator.
+struct Clients {
+    reading: StreamConsumer<Context>,
+    asking: Arc<AdminClient<Context>>,
+}
 
 /// One consumer.
 pub(crate) struct KafkaConsumer {
     /// Taken on drop only.
-    client: Option<Arc<Client>>,
+    clients: Option<Arc<Clients>>,
     topic: Arc<str>,
     assigned: Mutex<HashSet<u32>>,
     /// One assignment or commit at a time: librdkafka's calls have no time limit of their own, so without this a
@@ -30,7 +37,12 @@ pub(crate) struct KafkaConsumer {
 }
 
 impl KafkaConsumer {
-    pub(super) fn new(config: &MqConfig, group: &str, topic: &str) -> Result<Self, MqError> {
+    pub(super) fn new(
+        config: &MqConfig,
+        asking: Arc<AdminClient<Context>>,
+        group: &str,
+        topic: &str,
+    ) -> Result<Self, MqError> {
         let defaults = [
             // How long a fetch waits at the broker for records. A record that comes ends the wait at once; but a
             // partition that is assigned meanwhile waits for the fetch in flight.
@@ -50,11 +62,11 @@ impl KafkaConsumer {
             ("enable.partition.eof", "false"),
             ("allow.auto.create.topics", "false"),
         ];
-        let client: Client = settings(config, &defaults, &fixed)
+        let reading = settings(config, &defaults, &fixed)
             .create_with_context(Context::new("consumer"))
             .map_err(|error| refused(&error))?;
         Ok(Self {
-            client: Some(Arc::new(client)),
+            clients: Some(Arc::new(Clients { reading, asking })),
             topic: topic.into(),
             assigned: Mutex::default(),
             assigning: tokio::sync::Mutex::default(),
@@ -62,8 +74,8 @@ impl KafkaConsumer {
         })
     }
 
-    fn client(&self) -> Result<&Arc<Client>, MqError> {
-        self.client.as_ref().ok_or_else(|| MqError::unavailable("read", "the consumer ended"))
+    fn clients(&self) -> Result<&Arc<Clients>, MqError> {
+        self.clients.as_ref().ok_or_else(|| MqError::unavailable("read", "the consumer ended"))
     }
 
     /// Makes a blocking call to the cluster about one partition.
@@ -71,18 +83,19 @@ impl KafkaConsumer {
         &self,
         what: &str,
         partition: u32,
-        question: impl Fn(&Client, &str, i32) -> KafkaResult<T> + Clone + Send + 'static,
+        question: impl Fn(&Clients, &str, i32) -> KafkaResult<T> + Clone + Send + 'static,
     ) -> Result<T, MqError> {
-        let (client, topic) = (Arc::clone(self.client()?), Arc::clone(&self.topic));
+        let (clients, topic) = (Arc::clone(self.clients()?), Arc::clone(&self.topic));
         let number = i32::try_from(partition).map_err(|_| MqError::no_partition(&topic, partition))?;
         let what = format!("{what} {topic}/{partition}");
-        call::call(&what, move || question(&client, &topic, number)).await
+        call::call(&what, move || question(&clients, &topic, number)).await
     }
 
     pub(crate) async fn assign(&self, partition: u32) -> Result<u64, MqError> {
         let _turn = self.assigning.lock().await;
-        let count =
-            self.ask("look up", partition, |client, topic, _| admin::count(client.client(), topic)).await?;
+        let count = self
+            .ask("look up", partition, |clients, topic, _| admin::count(clients.asking.inner(), topic))
+            .await?;
         if count.is_none_or(|count| partition >= count) {
             return Err(MqError::no_partition(&self.topic, partition));
         }
@@ -93,8 +106,8 @@ impl KafkaConsumer {
         self.detach(partition).await?;
         self.assigned.lock().insert(partition);
         let offset = Offset::Offset(i64::try_from(from).unwrap_or(i64::MAX));
-        self.ask("assign", partition, move |client, topic, number| {
-            client.incremental_assign(&one(topic, number, offset)?)
+        self.ask("assign", partition, move |clients, topic, number| {
+            clients.reading.incremental_assign(&one(topic, number, offset)?)
         })
         .await?;
         Ok(from)
@@ -110,19 +123,19 @@ impl KafkaConsumer {
         if !self.assigned.lock().remove(&partition) {
             return Ok(());
         }
-        self.ask("unassign", partition, |client, topic, number| {
-            let held = client.assignment()?;
+        self.ask("unassign", partition, |clients, topic, number| {
+            let held = clients.reading.assignment()?;
             if held.find_partition(topic, number).is_none() {
                 return Ok(());
             }
-            client.incremental_unassign(&one(topic, number, Offset::Invalid)?)
+            clients.reading.incremental_unassign(&one(topic, number, Offset::Invalid)?)
         })
         .await
     }
 
     /// Nothing is awaited after the first record is taken, so a dropped poll has taken none.
     pub(crate) async fn poll(&self, max: usize) -> Result<Vec<Consumed>, MqError> {
-        let client = self.client()?;
+        let client = &self.clients()?.reading;
         let mut stream = client.stream();
         loop {
             let Some(first) = stream.next().await else {
@@ -147,7 +160,7 @@ impl KafkaConsumer {
     /// Errors that librdkafka recovers from by itself are told and not returned.
     fn take(
         &self,
-        client: &Client,
+        client: &StreamConsumer<Context>,
         next: KafkaResult<BorrowedMessage<'_>>,
         assigned: &HashSet<u32>,
         records: &mut Vec<Consumed>,
@@ -178,10 +191,10 @@ impl KafkaConsumer {
         let what = format!("commit to {}", self.topic);
         let turn = tokio::time::timeout(WITHIN, Arc::clone(&self.committing).lock_owned()).await;
         let turn = Arc::new(turn.map_err(|_| MqError::unavailable(&what, "an earlier commit hangs"))?);
-        let (client, list) = (Arc::clone(self.client()?), Arc::new(list));
+        let (clients, list) = (Arc::clone(self.clients()?), Arc::new(list));
         call::call(&what, move || {
             let _turn = &turn;
-            client.commit(&list, CommitMode::Sync)
+            clients.reading.commit(&list, CommitMode::Sync)
         })
         .await
     }
@@ -196,8 +209,8 @@ impl KafkaConsumer {
 impl Drop for KafkaConsumer {
     /// Closing a librdkafka consumer blocks.
     fn drop(&mut self) {
-        let client = self.client.take();
-        if let Err(error) = std::thread::Builder::new().name("mq-consumer-end".into()).spawn(|| drop(client))
+        let clients = self.clients.take();
+        if let Err(error) = std::thread::Builder::new().name("mq-consumer-end".into()).spawn(|| drop(clients))
         {
             tracing::warn!(%error, "end the kafka consumer");
         }
@@ -211,8 +224,8 @@ fn one(topic: &str, partition: i32, offset: Offset) -> KafkaResult<TopicPartitio
 }
 
 /// The group's committed offset, if it has one.
-fn committed(client: &Client, topic: &str, partition: i32) -> KafkaResult<Option<u64>> {
-    let list = client.committed_offsets(one(topic, partition, Offset::Invalid)?, WITHIN)?;
+fn committed(clients: &Clients, topic: &str, partition: i32) -> KafkaResult<Option<u64>> {
+    let list = clients.reading.committed_offsets(one(topic, partition, Offset::Invalid)?, WITHIN)?;
     let found = list.find_partition(topic, partition);
     let Some(found) = found else { return Ok(None) };
     found.error()?;
@@ -220,8 +233,8 @@ fn committed(client: &Client, topic: &str, partition: i32) -> KafkaResult<Option
 }
 
 /// The earliest offset and the one after the last.
-fn watermarks(client: &Client, topic: &str, partition: i32) -> KafkaResult<(u64, u64)> {
-    let (low, high) = client.fetch_watermarks(topic, partition, WITHIN)?;
+fn watermarks(clients: &Clients, topic: &str, partition: i32) -> KafkaResult<(u64, u64)> {
+    let (low, high) = clients.asking.inner().fetch_watermarks(topic, partition, WITHIN)?;
     Ok((u64::try_from(low).unwrap_or(0), u64::try_from(high).unwrap_or(0)))
 }
 

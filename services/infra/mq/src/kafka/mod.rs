@@ -44,7 +44,7 @@ impl Kafka {
     }
 
     pub(crate) fn consumer(&self, group: &str, topic: &str) -> Result<KafkaConsumer, MqError> {
-        KafkaConsumer::new(&self.config, group, topic)
+        KafkaConsumer::new(&self.config, Arc::clone(&self.admin), group, topic)
     }
 }
 
