@@ -89,7 +89,7 @@ mod tests {
         let (health, shutdown) = (Health::new(), Shutdown::new());
         let waiting = wait_for("kafka", &health, &shutdown, || async { Err::<(), _>("away") });
         let stop = async {
-            tokio::time::sleep(Duration::from_secs(60)).await;
+            tokio::time::sleep(Duration::from_mins(1)).await;
             assert_eq!(health.failing(), [("kafka", "away".to_owned())]);
             shutdown.begin();
         };

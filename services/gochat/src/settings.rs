@@ -129,21 +129,21 @@ impl Settings {
             SlotCount::new(count).with_context(|| format!("topics.{key}"))?;
         }
         let (gateway, logic, task) = (&mut self.gateway, &mut self.logic, &mut self.task);
-        agree("gateway.shards", "topics.shards", &mut gateway.shards, shards, 64)?;
-        agree("logic.shards", "topics.shards", &mut logic.shards, shards, 64)?;
-        agree("task.shards", "topics.shards", &mut task.shards, shards, 64)?;
+        agree("gateway.shards", "topics.shards", &mut gateway.shards, &shards, &64)?;
+        agree("logic.shards", "topics.shards", &mut logic.shards, &shards, &64)?;
+        agree("task.shards", "topics.shards", &mut task.shards, &shards, &64)?;
         for (key, field) in [
             ("gateway.upstream_partitions", &mut gateway.upstream_partitions),
             ("logic.upstream_partitions", &mut logic.upstream_partitions),
         ] {
-            agree(key, "topics.upstream_partitions", field, upstream_partitions, 16)?;
+            agree(key, "topics.upstream_partitions", field, &upstream_partitions, &16)?;
         }
         for (key, field) in [
             ("gateway.task_partitions", &mut gateway.task_partitions),
             ("logic.task_partitions", &mut logic.task_partitions),
             ("task.task_partitions", &mut task.task_partitions),
         ] {
-            agree(key, "topics.task_partitions", field, task_partitions, 16)?;
+            agree(key, "topics.task_partitions", field, &task_partitions, &16)?;
         }
         let prefix = &self.mq.prefix;
         for (key, field) in [
@@ -151,7 +151,7 @@ impl Settings {
             ("logic.topic_prefix", &mut logic.topic_prefix),
             ("task.topic_prefix", &mut task.topic_prefix),
         ] {
-            agree(key, "mq.prefix", field, prefix.clone(), "gochat".to_owned())?;
+            agree(key, "mq.prefix", field, prefix, &"gochat".to_owned())?;
         }
         Ok(())
     }
@@ -173,19 +173,19 @@ impl Settings {
 }
 
 /// Two names of one setting: a service's own stays as it is by default, or says the same.
-fn agree<T: PartialEq + std::fmt::Display>(
+fn agree<T: Clone + PartialEq + std::fmt::Display>(
     key: &str,
     shared_key: &str,
     field: &mut T,
-    shared: T,
-    default: T,
+    shared: &T,
+    default: &T,
 ) -> anyhow::Result<()> {
-    if *field != shared && *field != default {
+    if *field != *shared && *field != *default {
         bail!(
             "{key} is {field}, but {shared_key} is {shared}: all services have to agree, set {shared_key} only"
         );
     }
-    *field = shared;
+    *field = shared.clone();
     Ok(())
 }
 

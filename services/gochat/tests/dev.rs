@@ -1,4 +1,5 @@
 //! The binary as a person runs it.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

@@ -146,7 +146,7 @@ async fn ended(what: &str, members: &mut JoinSet<(String, anyhow::Result<()>)>, 
             match ended {
                 Ok((_, Ok(()))) => {}
                 Ok((member, Err(error))) => {
-                    tracing::warn!(member, error = format!("{error:#}"), "did not stop well")
+                    tracing::warn!(member, error = format!("{error:#}"), "did not stop well");
                 }
                 Err(error) => tracing::warn!(%error, "did not stop well"),
             }

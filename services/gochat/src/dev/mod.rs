@@ -87,6 +87,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let telemetry = telemetry::init(&settings.telemetry, "gochat-dev")?;
+    let metrics = telemetry.metrics();
     let (health, front, back) = (Health::new(), Shutdown::new(), Shutdown::new());
     front.on_signals();
     let spec = &cluster.spec;
@@ -99,7 +100,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         spec.task.replicas
     ));
     let step = |what: &str, since: Instant| {
-        say::line(&format!("  {what:<64} {:>5} ms", since.elapsed().as_millis()))
+        say::line(&format!("  {what:<64} {:>5} ms", since.elapsed().as_millis()));
     };
     step(&format!("data {data}"), began);
 
@@ -120,9 +121,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
     let gateway_at = SocketAddr::new(args.host, args.port);
     let mut members = Members::start(&settings, spec, &engines, gateway_at, &front, &back).await?;
+    let counts = members.counts();
     let started = tokio::select! {
         ended = members.first_end() => Err(ended),
-        started = settle(&settings, &members, &engines, &front) => started,
+        started = settle(&settings, &counts, &engines, &front) => started,
         () = front.wait() => Ok(()),
     };
     let mut result = started;
@@ -131,7 +133,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         greeting::say(members.gateways(), admin, began.elapsed());
         result = tokio::select! {
             ended = members.first_end() => Err(ended),
-            () = events::tell(&engines.coord, &settings, &telemetry.metrics()) => Ok(()),
+            () = events::tell(&engines.coord, &settings, &metrics) => Ok(()),
             () = front.wait() => Ok(()),
         };
     }
@@ -161,14 +163,14 @@ fn read_cluster(args: &Args) -> anyhow::Result<GoChatCluster> {
 /// Waits for all members, deals the slots out, and waits until all is ready.
 async fn settle(
     settings: &Settings,
-    members: &Members,
+    counts: &[(Workload, usize)],
     engines: &Engines,
     front: &Shutdown,
 ) -> anyhow::Result<()> {
     let coord = &engines.coord;
     let ready = async {
-        for (workload, count) in members.counts() {
-            placer::joined(coord, workload, count).await?;
+        for (workload, count) in counts {
+            placer::joined(coord, *workload, *count).await?;
         }
         for workload in [Workload::Gateway, Workload::Logic, Workload::Task] {
             placer::start(coord, workload, slots(workload, settings)?, front).await?;

@@ -80,8 +80,8 @@ impl Check {
         let Some(entry) = entries.get_mut(self.index) else { return };
         if entry.reason.is_some() != reason.is_some() {
             match &reason {
-                None => tracing::debug!(check = entry.name, "ready"),
-                Some(reason) => tracing::warn!(check = entry.name, reason, "not ready"),
+                None => tracing::info!(check = entry.name, "ready"),
+                Some(reason) => tracing::info!(check = entry.name, reason, "not ready"),
             }
         }
         entry.reason = reason;
