@@ -110,6 +110,8 @@ pub async fn run(config: Config, deps: Deps, shutdown: Shutdown) -> anyhow::Resu
     tracing::info!(member = %member.id, address = member.address, "task serves");
 
     tokio::select! {
+        // A consumer that stops because it was told to has not failed.
+        biased;
         () = shutdown.wait() => {}
         () = drain.wait() => {
             let leaving = Member { draining: true, ..member.clone() };
