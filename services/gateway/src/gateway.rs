@@ -23,7 +23,7 @@ pub(crate) struct Gateway {
 }
 
 /// Typing hints a second and at once: what a person's client sends is less.
-const TYPING: Rate = Rate { per_second: 2, burst: 6 };
+pub(crate) const TYPING: Rate = Rate { per_second: 2, burst: 6 };
 /// A socket's read buffer. The library's default of 128 KiB is what an idle connection would cost; a message that is
 /// larger than this gets its room while it is read.
 const READ_BUFFER: usize = 1024;
@@ -37,10 +37,6 @@ impl Gateway {
 
     pub(crate) fn rate(&self) -> Rate {
         rate(self.config.limits.messages_per_second, self.config.limits.burst_seconds)
-    }
-
-    pub(crate) fn typing_rate(&self) -> Rate {
-        TYPING
     }
 
     pub(crate) fn websocket_config(&self) -> WebSocketConfig {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use gochat_chassis::{Health, Shutdown, grpc};
+use gochat_chassis::{Check, Health, Shutdown, grpc};
 use gochat_coord::{Coord, Member, Owners};
 use gochat_core::{MemberId, Topics, Workload};
 use gochat_member::{Drain, SlotMeter};
@@ -55,6 +55,7 @@ pub struct Bound {
     member: MemberId,
     http: TcpListener,
     grpc: TcpListener,
+    ready: Check,
 }
 
 impl Bound {
@@ -65,7 +66,9 @@ impl Bound {
         };
         let (http, grpc) = (bind(config.listen).await?, bind(config.grpc_listen).await?);
         let member = gochat_member::member_id(&config.member, Workload::Gateway);
-        Ok(Self { config, deps, member, http, grpc })
+        let ready = deps.health.check("gateway");
+        ready.not_ready("not every shard has a home yet");
+        Ok(Self { config, deps, member, http, grpc, ready })
     }
 
     /// Where clients connect.
@@ -75,7 +78,7 @@ impl Bound {
 
     /// Serves until shutdown begins; then empties the gateway.
     pub async fn serve(self, shutdown: Shutdown) -> anyhow::Result<()> {
-        let Self { config, deps: Deps { mq, coord, health }, member, http, grpc } = self;
+        let Self { config, deps: Deps { mq, coord, .. }, member, http, grpc, ready: check } = self;
         let slots = config.slots().context("gateway: slots")?;
         let topics = Topics::new(&config.topic_prefix);
         let metrics = Arc::new(Metrics::new(member.as_str()));
@@ -128,7 +131,7 @@ impl Bound {
         let stop_shards = Shutdown::new();
         let shards = tokio::spawn(shards.run(stop_shards.clone()));
         last.spawn("routes", follow(Arc::clone(&edge), Arc::clone(&home), owners, last.clone()));
-        last.spawn("ready", ready(Arc::clone(&edge), health, last.clone()));
+        last.spawn("ready", ready(Arc::clone(&edge), check, last.clone()));
         let interval = gateway.config.heartbeat_interval;
         last.spawn("heartbeat", heartbeat::sweep(Arc::clone(&edge), interval, last.clone()));
 
@@ -200,9 +203,7 @@ async fn follow(edge: Arc<Edge>, home: Arc<Home>, mut owners: watch::Receiver<Ar
 
 /// Ready when every shard has a home that knows of this edge. What was ready once stays so: a home that moves or dies
 /// costs its users a moment, and taking the sockets' gateway out of the load balancer would cost them more.
-async fn ready(edge: Arc<Edge>, health: Health, stop: Shutdown) {
-    let check = health.check("gateway");
-    check.not_ready("not every shard has a home yet");
+async fn ready(edge: Arc<Edge>, check: Check, stop: Shutdown) {
     while !edge.is_attached() {
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(20)) => {}

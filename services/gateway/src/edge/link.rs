@@ -37,7 +37,7 @@ type Incoming = BoxStream<'static, HomeMessage>;
 impl HomeLink {
     pub(super) fn start(edge: &Arc<Edge>, member: Member, shutdown: &Shutdown) -> Arc<Self> {
         let link = Arc::new(Self { member, tx: Mutex::default(), stop: CancellationToken::new() });
-        shutdown.spawn("relay-link", run(Arc::downgrade(edge), Arc::clone(&link)));
+        shutdown.spawn("relay-link", run(Arc::downgrade(edge), Arc::clone(&link), shutdown.clone()));
         link
     }
 
@@ -59,17 +59,18 @@ impl HomeLink {
     }
 }
 
-async fn run(edge: Weak<Edge>, link: Arc<HomeLink>) {
+/// `shutdown` begins when the sockets are gone.
+async fn run(edge: Weak<Edge>, link: Arc<HomeLink>, shutdown: Shutdown) {
     loop {
         let worked = tokio::select! {
             worked = serve(&edge, &link) => worked,
             () = link.stop.cancelled() => None,
+            () = shutdown.wait() => None,
         };
         *link.tx.lock() = None;
         let Some(edge) = edge.upgrade() else { return };
         edge.link_broken(&link);
-        // On shutdown streams stay until the sockets are gone.
-        if worked.is_none() || (edge.shutdown.is_shutting_down() && edge.connections() == 0) {
+        if worked.is_none() {
             return;
         }
         drop(edge);
@@ -77,6 +78,7 @@ async fn run(edge: Weak<Edge>, link: Arc<HomeLink>) {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = link.stop.cancelled() => return,
+            () = shutdown.wait() => return,
         }
     }
 }

@@ -26,20 +26,8 @@ impl Edge {
                 continue;
             }
             let link = self.link_to(owner);
-            self.attach_shard(&mut shard, slot, owners.epoch.0, link);
+            attach_shard(&mut shard, slot, owners.epoch.0, link);
         }
-    }
-
-    fn attach_shard(&self, shard: &mut EdgeShard, slot: Slot, epoch: u64, link: Arc<HomeLink>) {
-        tracing::debug!(%slot, epoch, home = %link.member.id, "shard attaches to a new home");
-        let now = Instant::now();
-        if let Some(old) = shard.homes.last_mut() {
-            old.replaced = Some(now);
-        }
-        // One that is current again starts anew; one that let go is not needed any more.
-        shard.homes.retain(|home| !home.released && !Arc::ptr_eq(&home.link, &link));
-        link.send(shard.snapshot(slot.0, epoch));
-        shard.homes.push(Attachment::new(link));
     }
 
     fn link_to(self: &Arc<Self>, owner: &Member) -> Arc<HomeLink> {
@@ -166,6 +154,18 @@ impl Edge {
     pub(crate) fn is_attached(&self) -> bool {
         self.table.iter().all(|shard| shard.lock().current().is_some_and(|home| home.confirmed))
     }
+}
+
+fn attach_shard(shard: &mut EdgeShard, slot: Slot, epoch: u64, link: Arc<HomeLink>) {
+    tracing::debug!(%slot, epoch, home = %link.member.id, "shard attaches to a new home");
+    let now = Instant::now();
+    if let Some(old) = shard.homes.last_mut() {
+        old.replaced = Some(now);
+    }
+    // One that is current again starts anew; one that let go is not needed any more.
+    shard.homes.retain(|home| !home.released && !Arc::ptr_eq(&home.link, &link));
+    link.send(shard.snapshot(slot.0, epoch));
+    shard.homes.push(Attachment::new(link));
 }
 
 /// What a home that is not needed any more should know of us.

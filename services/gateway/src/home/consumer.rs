@@ -120,7 +120,7 @@ impl ShardConsumer {
                 Ok(event) => self.deliver(slot, event, traceparent).await,
                 // Ours alone to read, and history has what it was about: nobody can do more with it.
                 Err(error) => {
-                    tracing::error!(shard = slot.0, offset = record.offset, %error, "undecodable record dropped")
+                    tracing::error!(shard = slot.0, offset = record.offset, %error, "undecodable record dropped");
                 }
             }
         }

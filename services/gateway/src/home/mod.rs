@@ -99,7 +99,7 @@ impl Home {
             edge_message::Message::AttachShard(attach) => {
                 let Some(table) = self.table(attach.shard) else { return };
                 let (late, notices) =
-                    table.lock().attach_shard(from, attach.user_ids, attach.watched_user_ids);
+                    table.lock().attach_shard(from, attach.user_ids, &attach.watched_user_ids);
                 self.attached.notify_waiters();
                 let answer = ShardAttached { shard: attach.shard, epoch: attach.epoch, late };
                 (Some(home_message::Message::ShardAttached(answer)), notices)

@@ -37,10 +37,6 @@ struct Queue {
     closed: bool,
 }
 
-/// The edge does not read as fast as it is written to.
-#[derive(Debug)]
-pub(super) struct Full;
-
 impl EdgeLink {
     fn new(index: EdgeIx, local: bool, bound: usize) -> Self {
         Self {
@@ -64,14 +60,14 @@ impl EdgeLink {
 
     /// Queues a message; past the bound it is given back to be tried again, or not. To a closed stream it goes nowhere:
     /// the edge attaches anew and syncs.
-    pub(super) fn try_push(&self, message: HomeMessage) -> Result<(), (Full, HomeMessage)> {
+    pub(super) fn try_push(&self, message: HomeMessage) -> Result<(), Box<HomeMessage>> {
         let bytes = size(&message);
         let mut queue = self.queue.lock();
         if queue.closed {
             return Ok(());
         }
         if queue.bytes > 0 && queue.bytes + bytes > self.bound {
-            return Err((Full, message));
+            return Err(Box::new(message));
         }
         queue.bytes += bytes;
         queue.messages.push_back(message);
@@ -87,7 +83,7 @@ impl EdgeLink {
             let space = self.space.notified();
             message = match self.try_push(message) {
                 Ok(()) => return,
-                Err((Full, message)) => message,
+                Err(message) => *message,
             };
             if tokio::time::timeout_at(deadline, space).await.is_err() {
                 tracing::warn!(edge = self.name(), "relay queue stays full, the stream is closed");

@@ -34,7 +34,7 @@ impl ShardTable {
         &mut self,
         edge: EdgeIx,
         users: Vec<u64>,
-        watched: Vec<u64>,
+        watched: &[u64],
     ) -> (bool, Vec<Notice>) {
         let known: std::collections::HashSet<u64> = users.iter().copied().collect();
         let gone: Vec<u64> = self
@@ -52,7 +52,7 @@ impl ShardTable {
             notices.extend(self.add(edge, user));
         }
         self.watched.retain(|_, edges| remove(edges, edge));
-        notices.extend(self.watch(edge, &watched));
+        notices.extend(self.watch(edge, watched));
         (self.open, notices)
     }
 
@@ -194,8 +194,8 @@ mod tests {
     #[test]
     fn a_record_goes_once_to_each_edge_with_its_recipients_there() {
         let mut table = ShardTable::default();
-        table.attach_shard(1, vec![10, 11], vec![]);
-        table.attach_shard(2, vec![11, 12], vec![]);
+        table.attach_shard(1, vec![10, 11], &[]);
+        table.attach_shard(2, vec![11, 12], &[]);
         let routed = table.route(&[10, 11, 12, 13]);
         assert_eq!(routed.by_edge, [(1, vec![10, 11]), (2, vec![11, 12])]);
         assert_eq!(routed.offline, [13]);
@@ -204,16 +204,16 @@ mod tests {
     #[test]
     fn who_attaches_before_the_shard_opens_is_in_time_and_who_comes_later_is_late() {
         let mut table = ShardTable::default();
-        assert!(!table.attach_shard(1, vec![10], vec![]).0);
+        assert!(!table.attach_shard(1, vec![10], &[]).0);
         table.open();
-        assert!(table.attach_shard(2, vec![], vec![]).0);
+        assert!(table.attach_shard(2, vec![], &[]).0);
     }
 
     #[test]
     fn a_user_is_not_taken_from_an_edge_that_is_not_attached() {
         let mut table = ShardTable::default();
         assert_eq!(table.attach_user(1, 10), (false, vec![]));
-        table.attach_shard(1, vec![], vec![]);
+        table.attach_shard(1, vec![], &[]);
         assert_eq!(table.attach_user(1, 10), (true, vec![]));
         assert_eq!(table.release(), [1]);
         assert_eq!(table.attach_user(1, 11), (false, vec![]), "released: forgotten");
@@ -223,8 +223,8 @@ mod tests {
     #[test]
     fn watchers_hear_of_the_first_session_and_of_the_last() {
         let mut table = ShardTable::default();
-        table.attach_shard(1, vec![], vec![10]);
-        table.attach_shard(2, vec![], vec![]);
+        table.attach_shard(1, vec![], &[10]);
+        table.attach_shard(2, vec![], &[]);
         assert_eq!(table.open(), [notice(1, 10, false)]);
         assert_eq!(table.attach_user(2, 10).1, [notice(1, 10, true)]);
         assert_eq!(table.attach_user(1, 10).1, []);
@@ -237,8 +237,8 @@ mod tests {
     #[test]
     fn nobody_is_called_offline_before_all_edges_had_their_say() {
         let mut table = ShardTable::default();
-        assert_eq!(table.attach_shard(1, vec![], vec![10, 11]).1, []);
-        assert_eq!(table.attach_shard(2, vec![10], vec![]).1, []);
+        assert_eq!(table.attach_shard(1, vec![], &[10, 11]).1, []);
+        assert_eq!(table.attach_shard(2, vec![10], &[]).1, []);
         let mut opened = table.open();
         opened.sort();
         assert_eq!(opened, [notice(1, 10, true), notice(1, 11, false)]);
@@ -247,8 +247,8 @@ mod tests {
     #[test]
     fn an_edge_that_dies_takes_its_sessions_with_it() {
         let mut table = ShardTable::default();
-        table.attach_shard(1, vec![10, 11], vec![]);
-        table.attach_shard(2, vec![11], vec![10, 11]);
+        table.attach_shard(1, vec![10, 11], &[]);
+        table.attach_shard(2, vec![11], &[10, 11]);
         table.open();
         assert_eq!(table.drop_edge(1), [notice(2, 10, false)]);
         assert_eq!(table.route(&[10, 11]).by_edge, [(2, vec![11])]);
@@ -258,8 +258,8 @@ mod tests {
     #[test]
     fn an_attachment_replaces_what_was_known_of_the_edge() {
         let mut table = ShardTable::default();
-        table.attach_shard(1, vec![10, 11], vec![10]);
-        table.attach_shard(1, vec![11, 12], vec![]);
+        table.attach_shard(1, vec![10, 11], &[10]);
+        table.attach_shard(1, vec![11, 12], &[]);
         assert_eq!(table.route(&[10, 11, 12]).by_edge, [(1, vec![11, 12])]);
         table.open();
         assert_eq!(table.detach_user(1, 11), [], "it watches nobody any more");
@@ -285,7 +285,7 @@ mod tests {
                     }
                     _ if user < 3 => {
                         let users: Vec<u64> = (0..user).collect();
-                        table.attach_shard(edge, users.clone(), vec![]);
+                        table.attach_shard(edge, users.clone(), &[]);
                         held.insert(edge, users.into_iter().collect());
                     }
                     _ => {

@@ -50,7 +50,7 @@ pub(super) async fn register(
 ) -> Result<Json<Value>, ApiError> {
     let Json(Register { name, password, display_name, device }) = body?;
     let request = RegisterRequest { name, password, display_name, device };
-    Ok(tokens(gateway.logic.auth.clone().register(request).await?.into_inner()))
+    Ok(tokens(&gateway.logic.auth.clone().register(request).await?.into_inner()))
 }
 
 /// Begins a session.
@@ -62,7 +62,7 @@ pub(super) async fn login(
 ) -> Result<Json<Value>, ApiError> {
     let Json(Login { name, password, device }) = body?;
     let request = LoginRequest { name, password, device };
-    Ok(tokens(gateway.logic.auth.clone().login(request).await?.into_inner()))
+    Ok(tokens(&gateway.logic.auth.clone().login(request).await?.into_inner()))
 }
 
 /// New tokens for a refresh token, which is good once: a second use ends the session.
@@ -74,7 +74,7 @@ pub(super) async fn refresh(
 ) -> Result<Json<Value>, ApiError> {
     let Json(Refresh { refresh_token }) = body?;
     let request = RefreshRequest { refresh_token };
-    Ok(tokens(gateway.logic.auth.clone().refresh(request).await?.into_inner()))
+    Ok(tokens(&gateway.logic.auth.clone().refresh(request).await?.into_inner()))
 }
 
 /// Ends the session of the access token; its connections are closed.
@@ -89,7 +89,7 @@ pub(super) async fn logout(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn tokens(pair: TokenPair) -> Json<Value> {
+fn tokens(pair: &TokenPair) -> Json<Value> {
     Json(json!({
         "user": pair.user,
         "sessionId": pair.session_id.to_string(),

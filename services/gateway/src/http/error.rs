@@ -45,11 +45,12 @@ impl From<tonic::Status> for ApiError {
             tonic::Code::NotFound => StatusCode::NOT_FOUND,
             tonic::Code::AlreadyExists => StatusCode::CONFLICT,
             tonic::Code::InvalidArgument | tonic::Code::OutOfRange => StatusCode::BAD_REQUEST,
-            tonic::Code::FailedPrecondition => StatusCode::UNPROCESSABLE_ENTITY,
             tonic::Code::ResourceExhausted if refusal.code == error_codes::OVERLOADED.code => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            tonic::Code::ResourceExhausted => StatusCode::UNPROCESSABLE_ENTITY,
+            tonic::Code::FailedPrecondition | tonic::Code::ResourceExhausted => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             tonic::Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };

@@ -109,7 +109,7 @@ macro_rules! documented {
             $(#[$meta])*
             #[derive(ToSchema)]
             #[schema(rename_all = "camelCase")]
-            #[allow(dead_code, reason = "for the OpenAPI document")]
+            #[allow(dead_code, clippy::struct_field_names, reason = "for the OpenAPI document")]
             pub(super) struct $name { $($field: $kind,)* }
         )*
     };

@@ -8,7 +8,7 @@ use gochat_proto::client::{
     GoingAway, Hello, Limits, ServerFrame, Welcome, client_frame, server_frame::Frame,
 };
 use gochat_proto::logic::validate_request::Token;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error as WsError};
@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use super::codec::Codec;
 use super::inbound::Inbound;
-use super::session::{Client, Session};
+use super::session::{Client, Session, discard};
 use crate::edge::{Admission, Attached, Connection, TooMany};
 use crate::error_codes::{self as codes, CloseCode};
 use crate::gateway::{Gateway, millis};
@@ -193,5 +193,9 @@ async fn farewell<S: AsyncRead + AsyncWrite + Unpin>(
     if socket.close(Some(frame)).await.is_ok() {
         // Until the client closes too: a reset would take the reason with it.
         while let Some(Ok(_)) = socket.next().await {}
+        let stream = socket.get_mut();
+        if stream.shutdown().await.is_ok() {
+            std::future::poll_fn(|context| discard(stream, context)).await;
+        }
     }
 }

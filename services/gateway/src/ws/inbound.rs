@@ -16,7 +16,7 @@ use super::rate::Bucket;
 use crate::clock::unix_ms;
 use crate::edge::Connection;
 use crate::error_codes::{self as codes, CloseCode, ErrorCode};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, TYPING};
 use crate::logic::Logic;
 use crate::refusal::Refusal;
 use crate::upstream::From;
@@ -29,7 +29,7 @@ pub(crate) struct Inbound {
     refusals: u32,
     unaccepted: u16,
     syncs: u8,
-    watched: Option<Box<BTreeSet<u64>>>,
+    watched: BTreeSet<u64>,
 }
 
 /// What comes of a frame.
@@ -58,11 +58,11 @@ impl Inbound {
         let now = gateway.clock().now();
         Self {
             bucket: Bucket::full(gateway.rate(), now),
-            typing: Bucket::full(gateway.typing_rate(), now),
+            typing: Bucket::full(TYPING, now),
             refusals: 0,
             unaccepted: 0,
             syncs: 0,
-            watched: None,
+            watched: BTreeSet::new(),
         }
     }
 
@@ -80,11 +80,11 @@ impl Inbound {
                     client_msg_id: send.client_msg_id.clone(),
                     ..Error::default()
                 };
-                self.limited(gateway, connection, about, |this| this.send(gateway, connection, send))
+                self.limited(gateway, connection, &about, |this| this.send(gateway, connection, send))
             }
             client_frame::Frame::Read(read) => {
                 let about = Error { conversation_id: read.conversation_id, ..Error::default() };
-                self.limited(gateway, connection, about, |this| this.read(gateway, connection, read))
+                self.limited(gateway, connection, &about, |this| this.read(gateway, connection, read))
             }
             client_frame::Frame::Sync(sync) => {
                 let about = Error {
@@ -92,10 +92,10 @@ impl Inbound {
                     request_id: sync.request_id,
                     ..Error::default()
                 };
-                self.limited(gateway, connection, about, |this| this.sync(gateway, connection, sync))
+                self.limited(gateway, connection, &about, |this| this.sync(gateway, connection, sync))
             }
             client_frame::Frame::Presence(watch) => {
-                self.limited(gateway, connection, Error::default(), |this| {
+                self.limited(gateway, connection, &Error::default(), |this| {
                     this.watch(gateway, connection, watch.user_ids)
                 })
             }
@@ -141,9 +141,8 @@ impl Inbound {
 
     /// The watches of a connection that goes.
     pub(crate) fn unwatch_all(&mut self, gateway: &Gateway, connection: &Arc<Connection>) {
-        if let Some(watched) = self.watched.take() {
-            gateway.edge.watch(connection, &watched, &BTreeSet::new());
-        }
+        gateway.edge.watch(connection, &self.watched, &BTreeSet::new());
+        self.watched.clear();
     }
 
     /// Does what the rate allows; `about` is what an error names.
@@ -151,7 +150,7 @@ impl Inbound {
         &mut self,
         gateway: &Gateway,
         connection: &Connection,
-        about: Error,
+        about: &Error,
         act: impl FnOnce(&mut Self) -> Result<Outcome, Refusal>,
     ) -> Outcome {
         let now = gateway.clock().now();
@@ -177,7 +176,7 @@ impl Inbound {
             }
         };
         gateway.metrics.refused.increment(1);
-        Outcome::Answer(error(refusal, &about))
+        Outcome::Answer(error(refusal, about))
     }
 
     fn send(
@@ -255,7 +254,7 @@ impl Inbound {
     /// Not worth an answer, whatever becomes of it.
     fn type_on(&mut self, gateway: &Gateway, connection: &Connection, conversation_id: u64) {
         let Some(conversation) = ConversationId::new(conversation_id) else { return };
-        if self.typing.take(gateway.typing_rate(), gateway.clock().now()).is_ok() {
+        if self.typing.take(TYPING, gateway.clock().now()).is_ok() {
             let event = upstream::Event::Typing(Typing { conversation_id });
             // An indicator that is lost is never missed.
             let _ = gateway.upstream.write(from(connection), conversation, None, event).map(drop);
@@ -273,9 +272,8 @@ impl Inbound {
             return Err(Refusal::bad_request(format!("presence of more than {limit} users")));
         }
         let now: BTreeSet<u64> = users.into_iter().filter(|user| *user != 0).collect();
-        let before = self.watched.take().unwrap_or_default();
-        gateway.edge.watch(connection, &before, &now);
-        self.watched = (!now.is_empty()).then(|| Box::new(now));
+        gateway.edge.watch(connection, &self.watched, &now);
+        self.watched = now;
         Ok(Outcome::Nothing)
     }
 

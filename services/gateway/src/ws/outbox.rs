@@ -78,12 +78,11 @@ impl Outbox {
         }
         // Typing and presence give way while messages still fit.
         let bound = if ephemeral { bounds.bytes / 2 } else { bounds.bytes };
-        if inner.bytes + frame.len() > bound {
+        // One frame always fits, whatever its size: a client that keeps up must get everything.
+        if inner.bytes > 0 && inner.bytes + frame.len() > bound {
             if !ephemeral {
                 inner.full_since = Some(now);
                 inner.put(sync());
-                drop(inner);
-                self.waker.wake();
             }
             return Pushed::Dropped;
         }
@@ -230,7 +229,8 @@ mod tests {
     #[test]
     fn a_client_that_reads_nothing_is_found_by_the_sweep() {
         let outbox = Outbox::default();
-        push(&outbox, "12345678901", u32::MAX - 5);
+        push(&outbox, "1234567890", u32::MAX - 5);
+        push(&outbox, "x", u32::MAX - 5);
         outbox.check(BOUNDS, Millis(50));
         assert_eq!(outbox.closing(), None);
         outbox.check(BOUNDS, Millis(95));

@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{Sink, Stream, StreamExt as _};
 use gochat_proto::client::ServerFrame;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error as WsError};
@@ -39,6 +39,8 @@ pub(crate) struct Session<S> {
     waiting: Option<Box<FuturesUnordered<BoxFuture<'static, Done>>>>,
     closing: Option<Pin<Box<Sleep>>>,
     close_sent: bool,
+    /// What the client says can't be read any more: it is thrown away, so that it gets to read what we said last.
+    deaf: bool,
 }
 
 /// A client as the session knows it; leaves the edge when dropped.
@@ -71,11 +73,14 @@ struct Over;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     pub(crate) fn new(socket: WebSocketStream<S>, client: Client) -> Self {
-        Self { socket, client, waiting: None, closing: None, close_sent: false }
+        Self { socket, client, waiting: None, closing: None, close_sent: false, deaf: false }
     }
 
     /// Reads what is there. Whether there may be more at once.
     fn read(&mut self, context: &mut Context<'_>) -> Result<bool, Over> {
+        if self.deaf {
+            return if discard(self.socket.get_mut(), context).is_ready() { Err(Over) } else { Ok(false) };
+        }
         for _ in 0..READS {
             // A client that does not read its answers may not ask for more.
             if self.client.connection.outbox.is_over(self.client.gateway.edge.limits.outbox.bytes) {
@@ -83,15 +88,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             }
             match Pin::new(&mut self.socket).poll_next(context) {
                 Poll::Pending => return Ok(false),
-                Poll::Ready(Some(Ok(message))) => self.take(message),
-                Poll::Ready(Some(Err(failure))) => self.failed(failure)?,
+                Poll::Ready(Some(Ok(message))) => self.take(&message),
+                Poll::Ready(Some(Err(failure))) => {
+                    self.failed(&failure)?;
+                    return Ok(true);
+                }
                 Poll::Ready(None) => return Err(Over),
             }
         }
         Ok(true)
     }
 
-    fn take(&mut self, message: Message) {
+    fn take(&mut self, message: &Message) {
         let Client { gateway, connection, inbound, .. } = &mut self.client;
         connection.heard(gateway.clock().now());
         if self.closing.is_some()
@@ -100,7 +108,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             return;
         }
         gateway.metrics.frames_in.increment(1);
-        let outcome = match connection.codec.decode(&message) {
+        let outcome = match connection.codec.decode(message) {
             Ok(frame) => inbound.take(gateway, connection, frame),
             Err(code) => Inbound::undecodable(gateway, code),
         };
@@ -113,7 +121,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     /// What the library refused to read.
-    fn failed(&mut self, failure: WsError) -> Result<(), Over> {
+    fn failed(&mut self, failure: &WsError) -> Result<(), Over> {
         let (code, close) = match failure {
             WsError::Capacity(CapacityError::MessageTooLong { .. }) => {
                 (error_codes::FRAME_TOO_LARGE, CloseCode::TooBig)
@@ -125,6 +133,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         };
         self.client.gateway.metrics.refused.increment(1);
         self.client.close(&Refusal::from(code).into_frame(), close);
+        self.deaf = true;
         Ok(())
     }
 
@@ -139,12 +148,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     /// Writes what is queued, as far as the client takes it.
-    fn write(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
+    fn write(&mut self, context: &mut Context<'_>) -> Result<Poll<()>, Over> {
         let (mut frames, mut bytes) = (0, 0);
         loop {
             match Pin::new(&mut self.socket).poll_ready(context) {
                 Poll::Pending => break,
-                Poll::Ready(Err(_)) => return Poll::Ready(Err(Over)),
+                Poll::Ready(Err(_)) => return Err(Over),
                 Poll::Ready(Ok(())) => {}
             }
             let message = match self.client.connection.outbox.pop() {
@@ -164,14 +173,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 Some(Next::Close(_)) | None => break,
             };
             if Pin::new(&mut self.socket).start_send(message).is_err() {
-                return Poll::Ready(Err(Over));
+                return Err(Over);
             }
         }
         if frames > 0 {
             self.client.gateway.metrics.frames_out.increment(frames);
             self.client.gateway.metrics.bytes_out.increment(bytes);
         }
-        Pin::new(&mut self.socket).poll_flush(context).map_err(|_| Over)
+        match Pin::new(&mut self.socket).poll_flush(context) {
+            Poll::Ready(Err(_)) => Err(Over),
+            Poll::Ready(Ok(())) => Ok(Poll::Ready(())),
+            Poll::Pending => Ok(Poll::Pending),
+        }
     }
 
     fn step(&mut self, context: &mut Context<'_>) -> Result<(), Over> {
@@ -179,7 +192,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         let more = self.read(context)?;
         self.wait(context);
         let held_back = self.client.connection.outbox.is_over(self.client.gateway.edge.limits.outbox.bytes);
-        let _ = self.write(context)?;
+        let written = self.write(context)?;
+        if self.deaf && self.close_sent && written.is_ready() {
+            // The client's close can't be read: it is told by the end of the stream that it may go.
+            let _ = Pin::new(self.socket.get_mut()).poll_shutdown(context);
+        }
         if self.closing.is_none() && self.client.connection.outbox.closing().is_some() {
             self.closing = Some(Box::pin(tokio::time::sleep(CLOSE_TIMEOUT)));
         }
@@ -198,16 +215,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 }
 
+/// Reads and forgets; ready at the end of the stream. Without this, closing with unread bytes resets the connection,
+/// and the reset takes with it what the client has not read yet.
+pub(super) fn discard<S: AsyncRead + Unpin>(stream: &mut S, context: &mut Context<'_>) -> Poll<()> {
+    let mut waste = [0; 1024];
+    for _ in 0..READS {
+        let mut buffer = ReadBuf::new(&mut waste);
+        match Pin::new(&mut *stream).poll_read(context, &mut buffer) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+            Poll::Ready(_) => return Poll::Ready(()),
+        }
+    }
+    context.waker().wake_by_ref();
+    Poll::Pending
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Future for Session<S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        match self.step(context) {
-            Ok(()) => Poll::Pending,
-            Err(Over) => {
-                self.client.gateway.metrics.closed(self.client.connection.outbox.closing());
-                Poll::Ready(())
-            }
+        if self.step(context).is_ok() {
+            return Poll::Pending;
         }
+        self.client.gateway.metrics.closed(self.client.connection.outbox.closing());
+        Poll::Ready(())
     }
 }

@@ -1,0 +1,231 @@
+//! What a client is allowed, and what it is told where it isn't. One gateway; each test has its own.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod support;
+
+use std::time::Duration;
+
+use gochat_proto::client::{Hello, Send, Sync, client_frame, server_frame};
+use gochat_proto::events::{Downstream, RevokeSession};
+use support::{World, seq};
+use tokio_tungstenite::tungstenite::Message;
+
+fn hello(access_token: &str) -> client_frame::Frame {
+    client_frame::Frame::Hello(Hello { access_token: access_token.into(), ..Hello::default() })
+}
+
+fn send(text: &str, id: &str) -> client_frame::Frame {
+    client_frame::Frame::Send(Send { conversation_id: 5, client_msg_id: id.into(), text: text.into() })
+}
+
+fn error_code(frame: server_frame::Frame) -> String {
+    match frame {
+        server_frame::Frame::Error(error) => error.code,
+        other => format!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_hello_that_is_not_good_enough_gets_its_code_and_close() {
+    let world = World::new().await;
+    let [gateway] = world.gateways::<1>(|_| {}).await;
+    for (frame, close, code) in [
+        (hello("nonsense"), 4001, "unauthenticated"),
+        (hello(""), 4001, "unauthenticated"),
+        (hello("refuse:token_invalid"), 4001, "token_invalid"),
+        (hello("refuse:session_revoked"), 4003, "session_revoked"),
+        (hello("refuse:token_expired"), 4004, "token_expired"),
+        (send("hi", "m1"), 4001, "hello_required"),
+    ] {
+        let mut socket = gateway.connect(true).await;
+        socket.send(frame).await;
+        assert_eq!(socket.closed().await, (close, Some(code.to_owned())));
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_says_nothing_is_closed() {
+    let world = World::new().await;
+    let [gateway] = world.gateways::<1>(|c| c.limits.hello_timeout = Duration::from_millis(50)).await;
+    let mut socket = gateway.connect(false).await;
+    assert_eq!(socket.closed().await, (4001, Some("hello_timeout".to_owned())));
+}
+
+#[tokio::test]
+async fn a_resume_token_is_taken_for_a_login() {
+    let world = World::new().await;
+    let [gateway] = world.gateways::<1>(|_| {}).await;
+    let (_, welcome) = gateway.login_as(7, 3, true).await;
+    assert!(!welcome.resumed);
+    assert_eq!((welcome.user_id, welcome.session_id), (7, 3));
+    let mut socket = gateway.connect(true).await;
+    let resume_token = welcome.resume_token;
+    socket.send(client_frame::Frame::Hello(Hello { resume_token, ..Hello::default() })).await;
+    match socket.next().await {
+        server_frame::Frame::Welcome(again) => assert!(again.resumed && again.session_id == 3),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_bad_frame_gets_its_code_and_touches_nobody_else() {
+    let world = World::new().await;
+    let [gateway] = world.gateways::<1>(|c| c.limits.frame_bytes = 4096).await;
+    let mut bystander = gateway.login(7).await;
+    for (json, bad, close, code) in [
+        (true, Message::text("{"), 4002, "bad_frame"),
+        (true, Message::binary(vec![1]), 4002, "bad_frame"),
+        (false, Message::binary(vec![0xff; 9]), 4002, "bad_frame"),
+        (false, Message::text("{}"), 4002, "bad_frame"),
+        (true, Message::text("x".repeat(4097)), 1009, "frame_too_large"),
+    ] {
+        let (mut socket, _) = gateway.login_as(7, 1, json).await;
+        socket.raw(bad).await;
+        assert_eq!(socket.closed().await, (close, Some(code.to_owned())));
+    }
+    assert!(bystander.is_alive().await);
+}
+
+#[tokio::test]
+async fn a_frame_that_is_refused_leaves_the_connection_open() {
+    let world = World::new().await;
+    let [gateway] = world.gateways::<1>(|c| c.limits.text_bytes = 10).await;
+    let (mut socket, _) = gateway.login_as(7, 1, true).await;
+    for (frame, code) in [
+        (send("12345678901", "m1"), "text_too_large"),
+        (send("", "m1"), "bad_request"),
+        (send("hi", ""), "bad_client_msg_id"),
+        (send("hi", "ümläut"), "bad_client_msg_id"),
+        (send("hi", &"x".repeat(37)), "bad_client_msg_id"),
+        (
+            client_frame::Frame::Send(Send {
+                text: "hi".into(),
+                client_msg_id: "m".into(),
+                ..Send::default()
+            }),
+            "bad_request",
+        ),
+        (client_frame::Frame::Sync(Sync { limit: 501, ..Sync::default() }), "sync_too_large"),
+        (
+            client_frame::Frame::Sync(Sync { after_seq: Some(1), before_seq: Some(3), ..Sync::default() }),
+            "bad_request",
+        ),
+        (hello("user:7:1"), "bad_request"),
+    ] {
+        socket.send(frame).await;
+        assert_eq!(error_code(socket.next().await), code);
+    }
+    socket.raw(Message::text(r#"{"dance":{}}"#)).await;
+    assert_eq!(error_code(socket.next().await), "unknown_frame");
+    assert!(socket.is_alive().await);
+}
+
+#[tokio::test]
+async fn an_error_names_what_it_is_about() {
+    let world = World::new().await;
+    let [gateway] = world.gateways::<1>(|_| {}).await;
+    let mut socket = gateway.login(7).await;
+    // The stand-in for logic has no history: what is asked of it is unavailable.
+    socket
+        .send(client_frame::Frame::Sync(Sync { request_id: 9, conversation_id: 5, ..Sync::default() }))
+        .await;
+    match socket.next().await {
+        server_frame::Frame::Error(error) => {
+            assert_eq!((error.code.as_str(), error.request_id, error.conversation_id), ("unavailable", 9, 5));
+            assert!(error.retry_after_ms > 0);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn ten_times_the_rate_is_refused_and_for_long_it_is_closed() {
+    let world = World::new().await;
+    let [gateway] = world
+        .gateways::<1>(|c| {
+            c.limits.messages_per_second = 1;
+            c.limits.burst_seconds = 5;
+            c.limits.rate_refusals = 20;
+        })
+        .await;
+    let mut bystander = gateway.login(7).await;
+    let mut socket = gateway.login(8).await;
+    for i in 0..5 {
+        socket.send(send("hi", &format!("m{i}"))).await;
+        assert!(matches!(socket.next().await, server_frame::Frame::Accepted(_)), "the burst is allowed");
+    }
+    for i in 5..40 {
+        socket.send(send("hi", &format!("m{i}"))).await;
+    }
+    let (mut accepted, mut refused) = (0, 0);
+    let code = loop {
+        match socket.event().await {
+            Ok(server_frame::Frame::Accepted(_)) => accepted += 1,
+            Ok(server_frame::Frame::Error(error)) => {
+                assert_eq!(error.code, "rate_limited");
+                assert!(error.retry_after_ms > 0);
+                refused += 1;
+            }
+            Ok(other) => panic!("{other:?}"),
+            Err(code) => break code,
+        }
+    };
+    assert_eq!(code, 4029);
+    assert!(accepted <= 5 && refused >= 20, "{accepted} accepted, {refused} refused");
+    assert!(bystander.is_alive().await);
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_refused_and_the_others_stay() {
+    let world = World::new().await;
+    let [gateway] = world.gateways::<1>(|c| c.limits.connections_per_user = 2).await;
+    let (mut one, mut two) = (gateway.login(7).await, gateway.login(7).await);
+    let mut three = gateway.connect(true).await;
+    three.send(hello("user:7:1")).await;
+    assert_eq!(three.closed().await, (4010, Some("too_many_connections".to_owned())));
+    assert!(one.is_alive().await && two.is_alive().await);
+}
+
+#[tokio::test]
+async fn all_devices_of_a_user_get_a_message_each_in_its_codec() {
+    let world = World::new().await;
+    let [gateway] = world.gateways::<1>(|_| {}).await;
+    let mut proto = gateway.login(7).await;
+    let (mut json, _) = gateway.login_as(7, 2, true).await;
+    world.push(&[7], 1).await;
+    assert_eq!((seq(&proto.next().await), seq(&json.next().await)), (1, 1));
+}
+
+#[tokio::test]
+async fn a_revoked_session_is_closed_and_the_users_other_sessions_stay() {
+    let world = World::new().await;
+    let [gateway] = world.gateways::<1>(|_| {}).await;
+    let (mut gone, _) = gateway.login_as(7, 1, false).await;
+    let (mut stays, _) = gateway.login_as(7, 2, false).await;
+    let revoke = Some(RevokeSession { user_id: 7, session_id: 1 });
+    world.downstream(Downstream { revoke, ..Downstream::default() }).await;
+    assert_eq!(gone.closed().await, (4003, Some("session_revoked".to_owned())));
+    assert!(stays.is_alive().await);
+}
+
+#[tokio::test]
+async fn a_peer_that_is_dead_is_closed_within_two_intervals() {
+    let world = World::new().await;
+    let interval = Duration::from_millis(400);
+    let [gateway] = world.gateways::<1>(|c| c.heartbeat_interval = interval).await;
+    let mut lives = gateway.login(7).await;
+    // A socket whose client never reads: no WebSocket library answers its pings.
+    let dead = support::mute(&gateway, 8).await;
+    let began = std::time::Instant::now();
+    let closed = support::end_of(dead);
+    tokio::pin!(closed);
+    loop {
+        tokio::select! {
+            () = &mut closed => break,
+            alive = lives.is_alive() => assert!(alive),
+        }
+    }
+    let took = began.elapsed();
+    // Two intervals to notice, and what the close itself may take.
+    assert!(took >= interval / 2 && took < interval * 2 + Duration::from_secs(4), "{took:?}");
+}
