@@ -12,6 +12,7 @@ use gochat_member::{Drain, SlotMeter};
 use gochat_mq::Mq;
 use gochat_proto::gateway::relay_server::RelayServer;
 use gochat_proto::ops::operations_server::OperationsServer;
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tonic::service::Routes;
@@ -99,6 +100,7 @@ impl Bound {
             logic: Logic::new(grpc::balanced(logic_addresses, config.call_timeout)),
             edge: Arc::clone(&edge),
             metrics,
+            drain_window: Mutex::new(config.drain_window),
             config,
         });
 
@@ -153,6 +155,8 @@ impl Bound {
 
         let mut grpc = std::pin::pin!(grpc);
         tokio::select! {
+            // A server that stops because it was told to has not failed.
+            biased;
             () = shutdown.wait() => {}
             () = drain.wait() => {}
             stopped = &mut grpc => anyhow::bail!("gateway: gRPC server stopped: {stopped:?}"),
