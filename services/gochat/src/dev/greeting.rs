@@ -20,7 +20,7 @@ pub(super) fn say(gateways: &[SocketAddr], admin: SocketAddr, took: Duration) {
     say::line(&format!("  metrics          http://{}/metrics   (and /readyz)", reachable(admin)));
     say::line(&format!(
         "  in a terminal    TOKEN=$(curl -s http://{first}/api/v1/register -H 'content-type: application/json' \
-         -d '{{\"name\":\"ann\",\"password\":\"correct horse\"}}' | grep -o '\"accessToken\":\"[^\"]*' | cut -d'\"' -f4)"
+         -d '{{\"name\":\"guest'$RANDOM'\",\"password\":\"correct horse\"}}' | grep -o '\"accessToken\":\"[^\"]*' | cut -d'\"' -f4)"
     ));
     say::line(&format!(
         "                   (echo '{{\"hello\":{{\"accessToken\":\"'$TOKEN'\"}}}}'; cat) \

@@ -123,18 +123,21 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut members = Members::start(&settings, spec, &engines, gateway_at, &front, &back).await?;
     let counts = members.counts();
     let started = tokio::select! {
+        // Members that end because they were told to have not failed.
+        biased;
+        () = front.wait() => Ok(()),
         ended = members.first_end() => Err(ended),
         started = settle(&settings, &counts, &engines, &front) => started,
-        () = front.wait() => Ok(()),
     };
     let mut result = started;
     if result.is_ok() && !front.is_shutting_down() {
         step(&format!("{} members joined, slots dealt out, all ready", members.count()), since);
         greeting::say(members.gateways(), admin, began.elapsed());
         result = tokio::select! {
+            biased;
+            () = front.wait() => Ok(()),
             ended = members.first_end() => Err(ended),
             () = events::tell(&engines.coord, &settings, &metrics) => Ok(()),
-            () = front.wait() => Ok(()),
         };
     }
 

@@ -1,5 +1,6 @@
 //! Logs, traces and metrics of a process: installed once, at its start.
 
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -109,7 +110,11 @@ pub fn init(config: &TelemetryConfig, service: &'static str) -> Result<Telemetry
         .map_err(|e| TelemetryError::Filter { filter: config.filter.clone(), reason: e.to_string() })?;
     let provider = provider(config, service)?;
     let lines = match config.format {
-        LogFormat::Pretty => tracing_subscriber::fmt::layer().with_writer(std::io::stderr).compact().boxed(),
+        LogFormat::Pretty => tracing_subscriber::fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal())
+            .compact()
+            .boxed(),
         LogFormat::Json => tracing_subscriber::fmt::layer()
             .with_writer(std::io::stderr)
             .json()

@@ -37,8 +37,7 @@ pub(super) fn document<T: DeserializeOwned>(
     settings.into_iter().try_for_each(|setting| apply::<T>(value, setting, from))
 }
 
-/// One setting as text: a YAML scalar or flow list. What reads as another type but should be a string is one
-/// (`--set auth.secret=123`), and what should be a list may be given with commas.
+/// One setting as text: a string, a YAML scalar or a flow list. What should be a list may be given with commas.
 pub(super) fn scalar<T: DeserializeOwned>(
     known: &Value,
     value: &mut Value,
@@ -51,18 +50,16 @@ pub(super) fn scalar<T: DeserializeOwned>(
         Ok(expected) => (expected, None),
         Err(doubt) => (&Value::Null, Some(doubt)),
     };
-    let parsed = match serde_saphyr::from_str::<Value>(text) {
-        Ok(parsed) if !text.is_empty() => parsed,
-        _ => Value::String(text.to_owned()),
-    };
-    let parsed = match (expected, parsed) {
-        (Value::Array(_), Value::Null) => Value::Array(Vec::new()),
-        (Value::Array(_), Value::String(items)) => {
+    let parsed = match (expected, serde_saphyr::from_str::<Value>(text)) {
+        (Value::Array(_), Ok(Value::Null)) => Value::Array(Vec::new()),
+        (Value::Array(_), Ok(Value::String(items))) => {
             items.split(',').map(str::trim).filter(|item| !item.is_empty()).collect()
         }
-        (_, parsed) => parsed,
+        // What is a string by default is one as it stands, whatever YAML would make of it.
+        (Value::String(_), _) | (_, Err(_)) => Value::String(text.to_owned()),
+        (_, Ok(parsed)) => parsed,
     };
-    let maybe_text = matches!(parsed, Value::Null | Value::Bool(_) | Value::Number(_));
+    let maybe_text = !parsed.is_string();
     apply::<T>(value, Setting { path: path.clone(), value: parsed, doubt }, from).or_else(|error| {
         let as_text = Setting { path, value: Value::String(text.to_owned()), doubt: None };
         if maybe_text { apply::<T>(value, as_text, from).map_err(|_| error) } else { Err(error) }

@@ -84,6 +84,8 @@ fn values_are_read_as_their_setting_wants_them() {
     assert_eq!(settings.coord.hidden, "4711", "a setting that is not printed is still one");
     assert_eq!(load_from("coord: {hidden: x}", &[], &[]).unwrap().coord.hidden, "x");
     assert_eq!(settings.coord.secret.as_deref(), Some("007"));
+    let odd = load_from("", &[], &[("mq.bootstrap", "a: [b"), ("coord.secret", "k: v")]).unwrap();
+    assert_eq!((odd.mq.bootstrap.as_str(), odd.coord.secret.as_deref()), ("a: [b", Some("k: v")));
     let flow = [("GOCHAT_COORD__ETCD", "[http://a:2379]")];
     assert_eq!(load_from("", &flow, &[]).unwrap().coord.etcd, ["http://a:2379"]);
     assert_eq!(load_from("", &[], &[("mq.bootstrap", "")]).unwrap().mq.bootstrap, "");
