@@ -10,6 +10,7 @@ use gochat_cache::{CacheConfig, CacheLayer};
 use gochat_chassis::{Health, Shutdown};
 use gochat_coord::{Coord, CoordConfig, Member, Membership};
 use gochat_core::{ConversationId, MemberId, SlotCount, Topics, UserId, Workload};
+use gochat_db::{Db, DbConfig};
 use gochat_logic::{AuthConfig, Config, Deps};
 use gochat_mq::{Consumed, Consumer, Mq, MqConfig, Producer, Record, TopicSpec};
 use gochat_proto::client::{ServerFrame, server_frame::Frame};
@@ -57,7 +58,28 @@ impl Logic {
 }
 
 impl Cluster {
+    /// With repo in memory.
     pub async fn start() -> Self {
+        let mut cluster = Self::without_repo().await;
+        cluster.start_repo().await;
+        cluster
+    }
+
+    /// With the real repo on SQLite; it stops with the test.
+    pub async fn on_sql() -> Self {
+        let cluster = Self::without_repo().await;
+        let db = Db::connect(&DbConfig::default()).await.unwrap();
+        gochat_repo::migrate(&db).await.unwrap();
+        let config =
+            gochat_repo::Config { listen: "127.0.0.1:0".parse().unwrap(), ..gochat_repo::Config::default() };
+        let deps = gochat_repo::Deps { db, coord: cluster.coord.session(), health: Health::new() };
+        tokio::spawn(gochat_repo::run(config, deps, Shutdown::new()));
+        let mut members = cluster.coord.members(Workload::Repo);
+        members.wait_for(|members| !members.is_empty()).await.unwrap();
+        cluster
+    }
+
+    async fn without_repo() -> Self {
         let mq = Mq::connect(&MqConfig::default()).await.unwrap();
         let topics = Topics::new("gochat");
         let spec = |name: &String, partitions| TopicSpec { name: name.clone(), partitions, replication: 1 };
@@ -76,7 +98,7 @@ impl Cluster {
             }
             consumer
         };
-        let mut cluster = Self {
+        Self {
             downstream: reader(&topics.downstream, SHARDS).await,
             dead_letters: reader(&topics.dead_letter, 1).await,
             tasks: reader(&topics.task, PARTITIONS).await,
@@ -86,9 +108,7 @@ impl Cluster {
             repo_running: None,
             mq,
             topics,
-        };
-        cluster.start_repo().await;
-        cluster
+        }
     }
 
     pub async fn start_repo(&mut self) {
