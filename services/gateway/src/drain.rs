@@ -29,7 +29,7 @@ pub(crate) async fn empty(
     meter: &SlotMeter,
 ) {
     let edge = &gateway.edge;
-    let window = gateway.config.drain_window;
+    let window = *gateway.drain_window.lock();
     tracing::info!(connections = edge.connections(), slots = meter.owned().len(), ?window, "gateway drains");
     edge.refuse();
     if let Err(error) = membership.update(Member { draining: true, ..me }).await {

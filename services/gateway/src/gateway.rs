@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::clock::Clock;
@@ -20,6 +21,8 @@ pub(crate) struct Gateway {
     pub(crate) upstream: UpstreamWriter,
     pub(crate) logic: Logic,
     pub(crate) metrics: Arc<Metrics>,
+    /// Over which clients are sent away, as configured or as the drain's caller asked.
+    pub(crate) drain_window: Mutex<Duration>,
 }
 
 /// Typing hints a second and at once: what a person's client sends is less.
@@ -28,7 +31,7 @@ pub(crate) const TYPING: Rate = Rate { per_second: 2, burst: 6 };
 /// larger than this gets its room while it is read.
 const READ_BUFFER: usize = 1024;
 /// Frames are gathered up to this before a system call.
-const WRITE_BUFFER: usize = 8 * 1024;
+const WRITE_BUFFER: usize = 4 * 1024;
 
 impl Gateway {
     pub(crate) fn clock(&self) -> &Clock {

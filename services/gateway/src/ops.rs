@@ -13,7 +13,6 @@ use gochat_proto::ops::operations_server::Operations as OperationsApi;
 use gochat_proto::ops::{DrainProgress, DrainRequest, LoadReport, WatchLoadRequest};
 use tonic::{Request, Response, Status, async_trait};
 
-use crate::edge::Edge;
 use crate::gateway::Gateway;
 use crate::home::Home;
 
@@ -21,13 +20,13 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 pub(crate) struct GatewayOperations {
     common: Operations,
-    edge: Arc<Edge>,
+    gateway: Arc<Gateway>,
     home: Arc<Home>,
 }
 
 impl GatewayOperations {
     pub(crate) fn new(
-        gateway: &Gateway,
+        gateway: &Arc<Gateway>,
         home: &Arc<Home>,
         coord: &Coord,
         consumer: Arc<Consumer>,
@@ -49,7 +48,7 @@ impl GatewayOperations {
             drain,
             shutdown: shutdown.clone(),
         };
-        Self { common, edge: Arc::clone(&gateway.edge), home: Arc::clone(home) }
+        Self { common, gateway: Arc::clone(gateway), home: Arc::clone(home) }
     }
 }
 
@@ -62,7 +61,7 @@ impl OperationsApi for GatewayOperations {
         &self,
         request: Request<WatchLoadRequest>,
     ) -> Result<Response<Self::WatchLoadStream>, Status> {
-        let (edge, home) = (Arc::clone(&self.edge), Arc::clone(&self.home));
+        let (edge, home) = (Arc::clone(&self.gateway.edge), Arc::clone(&self.home));
         let reports = self.common.watch_load(request).await?.into_inner().map(move |report| {
             let mut report = report?;
             report.connections = edge.connections() as u64;
@@ -74,9 +73,13 @@ impl OperationsApi for GatewayOperations {
         Ok(Response::new(reports.boxed()))
     }
 
-    async fn drain(&self, _: Request<DrainRequest>) -> Result<Response<Self::DrainStream>, Status> {
+    async fn drain(&self, request: Request<DrainRequest>) -> Result<Response<Self::DrainStream>, Status> {
+        let window_ms = request.into_inner().window_ms;
+        if window_ms > 0 && !self.common.drain.has_begun() {
+            *self.gateway.drain_window.lock() = Duration::from_millis(window_ms.into());
+        }
         self.common.drain.begin();
-        let (edge, meter) = (Arc::clone(&self.edge), self.common.meter.clone());
+        let (edge, meter) = (Arc::clone(&self.gateway.edge), self.common.meter.clone());
         let ticks = tokio::time::interval(PROGRESS_EVERY);
         let progress =
             stream::unfold((edge, meter, ticks, false), |(edge, meter, mut ticks, over)| async move {

@@ -1,5 +1,11 @@
 //! What a client is allowed, and what it is told where it isn't. One gateway; each test has its own.
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail"
+)]
 
 mod support;
 
@@ -7,6 +13,7 @@ use std::time::Duration;
 
 use gochat_proto::client::{Hello, Send, Sync, client_frame, server_frame};
 use gochat_proto::events::{Downstream, RevokeSession};
+use prost::Message as _;
 use support::{World, seq};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -194,6 +201,23 @@ async fn all_devices_of_a_user_get_a_message_each_in_its_codec() {
     let (mut json, _) = gateway.login_as(7, 2, true).await;
     world.push(&[7], 1).await;
     assert_eq!((seq(&proto.next().await), seq(&json.next().await)), (1, 1));
+}
+
+#[tokio::test]
+async fn a_frame_far_longer_than_any_buffer_arrives_whole() {
+    let world = World::new().await;
+    let [gateway] = world.gateways::<1>(|_| {}).await;
+    let long = gochat_proto::types::Message { text: "äöü€".repeat(15_000), ..Default::default() };
+    let frame = server_frame::Frame::Message(long);
+    let encoded = gochat_proto::client::ServerFrame { frame: Some(frame.clone()) }.encode_to_vec();
+    for json in [false, true] {
+        let (mut socket, _) = gateway.login_as(7, 1, json).await;
+        let record =
+            Downstream { recipients: vec![7], frame: encoded.clone().into(), ..Downstream::default() };
+        world.downstream(record).await;
+        assert_eq!(socket.next().await, frame);
+        assert!(socket.is_alive().await);
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,11 @@
 //! Slow readers, dead homes, drains, and the HTTP side.
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail"
+)]
 
 mod support;
 
@@ -21,7 +27,7 @@ async fn a_client_that_does_not_read_is_closed_and_holds_nobody_up() {
         .gateways::<1>(|c| {
             c.limits.outbox_bytes = 16 * 1024;
             c.limits.outbox_full = Duration::from_millis(200);
-            c.heartbeat_interval = Duration::from_secs(60);
+            c.heartbeat_interval = Duration::from_mins(1);
         })
         .await;
     let (slow, other) = (world.user_in(0, 0), world.user_in(0, 1));

@@ -4,9 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{AbortHandle, Abortable, BoxFuture};
-use futures::stream::FuturesUnordered;
-use futures::{FutureExt as _, StreamExt as _};
 use gochat_chassis::Shutdown;
 use gochat_coord::{Change, Member, Ownership};
 use gochat_core::{Epoch, Slot};
@@ -17,6 +14,7 @@ use gochat_proto::gateway::{Deliver, HomeMessage, ShardReleased, home_message};
 use prost::Message as _;
 use rand::RngExt as _;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::table::{EdgeIx, Routed};
 use super::{Home, Pusher};
@@ -40,14 +38,11 @@ pub(crate) struct ShardConsumer {
     pub(crate) meter: SlotMeter,
 }
 
-/// The stages of a shard that starts: (shard, whether it was not called off).
-type Opening = FuturesUnordered<BoxFuture<'static, Option<Slot>>>;
-
 impl ShardConsumer {
     /// Works until `stop` begins; then releases everything.
     pub(crate) async fn run(mut self, stop: Shutdown) {
-        let mut opening = Opening::new();
-        let mut shards: HashMap<Slot, AbortHandle> = HashMap::new();
+        // Each starts in a task of its own: a release waits for the consumer, which a start may hold meanwhile.
+        let mut shards: HashMap<Slot, JoinHandle<()>> = HashMap::new();
         let mut offsets = Offsets::default();
         let mut commit = tokio::time::interval(COMMIT_EVERY);
         commit.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -55,22 +50,14 @@ impl ShardConsumer {
             tokio::select! {
                 change = self.ownership.next() => match change {
                     Change::Acquire(slot, epoch) => {
-                        let (handle, registration) = AbortHandle::new_pair();
-                        shards.insert(slot, handle);
                         let start = start(Arc::clone(&self.home), Arc::clone(&self.consumer), self.gateways.clone(), slot);
-                        opening.push(Abortable::new(start, registration).map(Result::ok).boxed());
+                        shards.insert(slot, tokio::spawn(start));
                         self.meter.own(slot);
                         self.home.set_epoch(epoch.0);
                     }
                     Change::Release(slot, epoch) => {
-                        if let Some(handle) = shards.remove(&slot) {
-                            handle.abort();
-                        }
-                        self.release(slot, epoch, &mut offsets).await;
+                        self.release(slot, epoch, shards.remove(&slot), &mut offsets).await;
                     }
-                },
-                Some(opened) = opening.next() => if let Some(slot) = opened {
-                    tracing::info!(shard = slot.0, "shard is consumed here");
                 },
                 polled = self.consumer.poll(POLL), if !shards.is_empty() => match polled {
                     Ok(records) => self.hand_on(records, &mut offsets).await,
@@ -84,13 +71,23 @@ impl ShardConsumer {
             }
         }
         let epoch = Epoch(self.home.epoch());
-        for (slot, handle) in shards {
-            handle.abort();
-            self.release(slot, epoch, &mut offsets).await;
+        for (slot, start) in shards {
+            self.release(slot, epoch, Some(start), &mut offsets).await;
         }
     }
 
-    async fn release(&mut self, slot: Slot, epoch: Epoch, offsets: &mut Offsets) {
+    async fn release(
+        &mut self,
+        slot: Slot,
+        epoch: Epoch,
+        start: Option<JoinHandle<()>>,
+        offsets: &mut Offsets,
+    ) {
+        if let Some(start) = start {
+            start.abort();
+            // Over, or it could assign what is given up here.
+            let _ = start.await;
+        }
         if let Err(error) = self.consumer.unassign(slot.0).await {
             tracing::warn!(shard = slot.0, %error, "partition can't be unassigned");
         }
@@ -173,7 +170,7 @@ async fn start(
     consumer: Arc<Consumer>,
     gateways: watch::Receiver<Arc<Vec<Member>>>,
     slot: Slot,
-) -> Slot {
+) {
     let waited = tokio::time::timeout(ATTACH_WAIT, home.all_attached(slot, gateways)).await;
     if waited.is_err() {
         tracing::warn!(
@@ -188,8 +185,8 @@ async fn start(
     loop {
         match consumer.assign(slot.0).await {
             Ok(offset) => {
-                tracing::debug!(shard = slot.0, offset, "partition assigned");
-                return slot;
+                tracing::info!(shard = slot.0, offset, "shard is consumed here");
+                return;
             }
             Err(error) => tracing::warn!(shard = slot.0, %error, "partition can't be assigned, trying again"),
         }

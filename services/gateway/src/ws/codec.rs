@@ -11,6 +11,9 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use crate::error_codes::{self, ErrorCode};
 
+/// Bytes of a frame that are written at once; longer ones are fragmented (RFC 6455, 5.4).
+const FRAGMENT: usize = 4 * 1024;
+
 /// How a connection's frames travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Codec {
@@ -54,13 +57,25 @@ impl Codec {
         frame.ok_or(error_codes::BAD_FRAME)?.frame.ok_or(error_codes::UNKNOWN_FRAME)
     }
 
-    /// An encoded frame as a message of the socket. Raw, since text that we encoded needs no second UTF-8 check.
+    /// An encoded frame as a message of the socket.
     pub(crate) fn message(self, encoded: Bytes) -> Message {
-        let data = match self {
+        Message::Frame(Frame::message(encoded, OpCode::Data(self.kind()), true))
+    }
+
+    /// Takes the next fragment of an encoded frame; most frames are one. The library's write buffer keeps the size of
+    /// the largest thing ever written to it: a page of history must not stay in an idle connection's memory.
+    pub(crate) fn fragment(self, rest: &mut Bytes, is_first: bool) -> Message {
+        let part = rest.split_to(rest.len().min(FRAGMENT));
+        let data = if is_first { self.kind() } else { Data::Continue };
+        Message::Frame(Frame::message(part, OpCode::Data(data), rest.is_empty()))
+    }
+
+    /// Raw frames are of this kind, since text that we encoded needs no second UTF-8 check.
+    const fn kind(self) -> Data {
+        match self {
             Self::Json => Data::Text,
             Self::Proto => Data::Binary,
-        };
-        Message::Frame(Frame::message(encoded, OpCode::Data(data), true))
+        }
     }
 }
 
@@ -154,6 +169,22 @@ mod tests {
                 let _ = Codec::Json.decode(&Message::text(text));
             }
         }
+    }
+
+    #[test]
+    fn a_long_frame_travels_in_fragments_that_make_it_up_again() {
+        let whole = Bytes::from((0..10_000u32).flat_map(u32::to_be_bytes).collect::<Vec<_>>());
+        let (mut rest, mut got, mut first) = (whole.clone(), Vec::new(), true);
+        while !rest.is_empty() {
+            let Message::Frame(frame) = Codec::Proto.fragment(&mut rest, first) else { panic!("no frame") };
+            assert!(frame.payload().len() <= FRAGMENT);
+            assert_eq!(frame.header().is_final, rest.is_empty());
+            let kind = if first { Data::Binary } else { Data::Continue };
+            assert_eq!(frame.header().opcode, OpCode::Data(kind));
+            got.extend_from_slice(frame.payload());
+            first = false;
+        }
+        assert_eq!(got, whole);
     }
 
     #[test]

@@ -6,6 +6,8 @@
     unreachable_pub,
     missing_docs,
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     reason = "each test uses a part of it, and a test may fail"
 )]
@@ -187,8 +189,7 @@ impl AuthService for Tokens {
         &self,
         request: Request<logic::ValidateRequest>,
     ) -> Result<Response<logic::Identity>, Status> {
-        let (Some(Token::AccessToken(token)) | Some(Token::ResumeToken(token))) = request.into_inner().token
-        else {
+        let Some(Token::AccessToken(token) | Token::ResumeToken(token)) = request.into_inner().token else {
             return Err(Status::invalid_argument("no token"));
         };
         let parts: Vec<&str> = token.split(':').collect();
@@ -382,7 +383,7 @@ pub fn client_message(opcode: u8, payload: &[u8]) -> Vec<u8> {
     match payload.len() {
         n @ 0..=125 => frame.push(0x80 | u8::try_from(n).unwrap()),
         n => {
-            frame.push(0x80 | 126);
+            frame.push(0x80 | 0x7e);
             frame.extend_from_slice(&u16::try_from(n).unwrap().to_be_bytes());
         }
     }
