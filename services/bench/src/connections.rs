@@ -1,6 +1,7 @@
 //! The connections of a run: one task each, around the client's own protocol core.
 
 use std::collections::HashMap;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -34,6 +35,8 @@ pub(crate) struct Shared {
     last_welcome_us: AtomicU64,
     pub(crate) reconnects: AtomicU64,
     pub(crate) longest_outage_us: AtomicU64,
+    /// What the servers said last when they refused something.
+    pub(crate) last_trouble: Mutex<String>,
     pub(crate) stats: Mutex<Stats>,
 }
 
@@ -48,6 +51,7 @@ impl Shared {
             last_welcome_us: AtomicU64::new(0),
             reconnects: AtomicU64::new(0),
             longest_outage_us: AtomicU64::new(0),
+            last_trouble: Mutex::default(),
             stats: Mutex::default(),
         }
     }
@@ -192,7 +196,11 @@ impl Connections {
     async fn until_welcomes(&self, shared: &Shared, goal: u64, since: Instant) -> Result<()> {
         while shared.welcomes.load(Relaxed) < goal {
             let (welcomes, wanted) = (shared.welcomes.load(Relaxed), self.len());
-            ensure!(since.elapsed() < OPEN_WITHIN, "only {welcomes} of {wanted} connections were welcomed");
+            ensure!(
+                since.elapsed() < OPEN_WITHIN,
+                "only {welcomes} of {wanted} connections were welcomed: {}",
+                shared.last_trouble.lock(),
+            );
             tokio::time::sleep(POLL).await;
         }
         Ok(())
@@ -212,7 +220,8 @@ impl Connections {
             }
         };
         if tokio::time::timeout(within, ask).await.is_err() {
-            tracing::warn!(seconds = within.as_secs(), "not all connections have settled");
+            // A closed stderr ends nothing.
+            let _ = writeln!(std::io::stderr(), "bench: not all connections have settled within {within:?}");
         }
     }
 }
@@ -289,7 +298,8 @@ impl Connection {
                 }
             }
             Event::Refused { client_msg_id, error, .. } => {
-                tracing::debug!(code = error.code, text = error.text, "refused");
+                *shared.last_trouble.lock() =
+                    format!("a send was refused with {}: {}", error.code, error.text);
                 if let Some(number) = self.sent.remove(&client_msg_id) {
                     shared.ledger.lock().refused(number);
                 }
@@ -311,15 +321,20 @@ impl Connection {
                 }
                 self.lost_at = None;
             }
-            Event::Disconnected { code, .. }
-                if self.driver.session().has_been_online() && self.lost_at.is_none() =>
-            {
-                tracing::debug!(?code, "disconnected");
-                shared.online.fetch_sub(1, Relaxed);
-                self.lost_at = Some(Instant::now());
+            Event::Disconnected { code, .. } => {
+                let trouble =
+                    code.map_or_else(|| "a connection failed".into(), |c| format!("closed with {c}"));
+                *shared.last_trouble.lock() = trouble;
+                if self.driver.session().has_been_online() && self.lost_at.is_none() {
+                    shared.online.fetch_sub(1, Relaxed);
+                    self.lost_at = Some(Instant::now());
+                }
             }
             Event::CaughtUp => answer(&mut self.syncing),
-            Event::TokenNeeded { code } => tracing::warn!(code, "a connection is refused for good"),
+            Event::TokenNeeded { code } => {
+                *shared.last_trouble.lock() = format!("a connection was refused for good with {code}");
+            }
+            Event::Error(error) => *shared.last_trouble.lock() = format!("{}: {}", error.code, error.text),
             _ => {}
         }
     }

@@ -29,7 +29,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use gochat_client::Api;
-use tracing::info;
 
 pub use args::Args;
 
@@ -49,7 +48,6 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let shared = Arc::new(Shared::new(Ledger::new(&talks)));
     let mut connections = Connections::open(&args, &targets, &accounts, &talks, &shared).await?;
     let with_connections = Usage::of(&args.pids);
-    info!(connections = connections.len(), conversations = talks.len(), "connected");
 
     let mut report = Report {
         connections: connections.len(),

@@ -60,6 +60,9 @@ pub(crate) struct Report {
     pub(crate) connect_seconds: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reconnect_seconds: Option<f64>,
+    /// What the servers refused or closed last.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) last_trouble: String,
     pub(crate) cpu_seconds: f64,
     pub(crate) cpu_ms_per_message: f64,
     pub(crate) resident_bytes: u64,
@@ -71,6 +74,7 @@ impl Report {
     pub(crate) fn count_outages(&mut self, shared: &Shared) {
         self.reconnects = shared.reconnects.load(Relaxed);
         self.longest_outage_ms = shared.longest_outage_us.load(Relaxed) as f64 / 1000.0;
+        self.last_trouble.clone_from(&shared.last_trouble.lock());
     }
 
     /// Takes the figures when all is quiet.
