@@ -5,6 +5,7 @@
 //!  ├──▶ begin, begin_reading ──▶ Tx   many on one; rolled back where it is not committed
 //!  └──▶ migrate                    versioned scripts, each applied once, whoever starts first
 //!  pools   MySQL: one; SQLite: one writer beside readers
+//!   └─ trust   which idle connections may be used unasked
 //!  value   Arg and Row: the three types that both engines and all our tables share
 //! ```
 //!
@@ -20,6 +21,7 @@ mod error;
 mod migrate;
 mod pools;
 mod statement;
+mod trust;
 mod tx;
 mod value;
 

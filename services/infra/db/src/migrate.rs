@@ -37,7 +37,7 @@ impl Db {
         let mut migrations = migrations.to_vec();
         migrations.sort_by_key(|migration| migration.version);
         match &self.0 {
-            Pools::MySql(pool) => {
+            Pools::MySql { pool, .. } => {
                 // Its own connection: closing it gives the lock back, whatever happens.
                 let mut connection = pool.acquire().await?.detach();
                 lock(&mut connection).await?;

@@ -11,6 +11,7 @@ use sqlx::sqlite::{
 use sqlx::{AssertSqlSafe, ConnectOptions, MySqlPool, SqlitePool};
 
 use crate::config::redacted;
+use crate::trust::Trust;
 use crate::tx::Tx;
 use crate::value::{Arg, Engine, Row, bind};
 use crate::{DbConfig, DbError};
@@ -24,7 +25,10 @@ pub struct Db(pub(crate) Pools);
 
 #[derive(Clone, Debug)]
 pub(crate) enum Pools {
-    MySql(MySqlPool),
+    MySql {
+        pool: MySqlPool,
+        trust: Trust,
+    },
     /// Of an in-memory database, both are the one connection that it lives in.
     Sqlite {
         writer: SqlitePool,
@@ -61,12 +65,16 @@ impl Db {
         }
         let options =
             options.charset("utf8mb4").statement_cache_capacity(STATEMENTS).disable_statement_logging();
+        let trust = Trust::default();
+        let judge = trust.clone();
         let pool = MySqlPoolOptions::new()
             .max_connections(config.max_connections.max(1))
             .acquire_timeout(config.acquire_timeout)
-            // It would be a round trip before every statement. A connection that died is noticed by its use, and
-            // whoever calls retries.
             .test_before_acquire(false)
+            .before_acquire(move |_, connection| {
+                let covered = judge.covers(connection.age);
+                Box::pin(async move { Ok(covered) })
+            })
             .after_connect(|connection, _| {
                 Box::pin(async move {
                     // What a statement reads is what was committed when it began: with the engine's default, REPEATABLE
@@ -78,7 +86,7 @@ impl Db {
                 })
             })
             .connect_lazy_with(options);
-        Ok(Self(Pools::MySql(pool)))
+        Ok(Self(Pools::MySql { pool, trust }))
     }
 
     async fn sqlite(config: &DbConfig) -> Result<Self, DbError> {
@@ -122,7 +130,7 @@ impl Db {
     /// the only write lock.
     pub fn for_update(&self) -> &'static str {
         match self.0 {
-            Pools::MySql(_) => " FOR UPDATE",
+            Pools::MySql { .. } => " FOR UPDATE",
             Pools::Sqlite { .. } => "",
         }
     }
@@ -135,8 +143,9 @@ impl Db {
     ) -> Result<Vec<Row>, DbError> {
         let sql = AssertSqlSafe(sql.into());
         Ok(match &self.0 {
-            Pools::MySql(pool) => {
-                let rows = sqlx::query_with(sql, bind::<MySqlArguments>(args)?).fetch_all(pool).await?;
+            Pools::MySql { pool, trust } => {
+                let query = sqlx::query_with(sql, bind::<MySqlArguments>(args)?);
+                let rows = trust.learn(query.fetch_all(pool).await.map_err(DbError::from))?;
                 rows.into_iter().map(|row| Row(Engine::MySql(row))).collect()
             }
             Pools::Sqlite { readers, .. } => {
@@ -154,8 +163,9 @@ impl Db {
     ) -> Result<u64, DbError> {
         let sql = AssertSqlSafe(sql.into());
         Ok(match &self.0 {
-            Pools::MySql(pool) => {
-                sqlx::query_with(sql, bind::<MySqlArguments>(args)?).execute(pool).await?.rows_affected()
+            Pools::MySql { pool, trust } => {
+                let query = sqlx::query_with(sql, bind::<MySqlArguments>(args)?);
+                trust.learn(query.execute(pool).await.map_err(DbError::from))?.rows_affected()
             }
             Pools::Sqlite { writer, .. } => {
                 sqlx::query_with(sql, bind::<SqliteArguments>(args)?).execute(writer).await?.rows_affected()
@@ -175,7 +185,10 @@ impl Db {
     pub async fn begin_reading(&self, queries: &[String]) -> Result<(Tx, Vec<Vec<Row>>), DbError> {
         let begun = Instant::now();
         let started = match &self.0 {
-            Pools::MySql(pool) => Tx::begin_mysql(pool.acquire().await?, queries).await,
+            Pools::MySql { pool, trust } => {
+                let connection = trust.learn(pool.acquire().await.map_err(DbError::from))?;
+                Tx::begin_mysql(connection, trust.clone(), queries).await
+            }
             Pools::Sqlite { writer, .. } => {
                 Tx::begin_sqlite(writer.begin_with("BEGIN IMMEDIATE").await?, queries).await
             }
@@ -187,7 +200,7 @@ impl Db {
     /// Closes all connections; of SQLite, that also folds the write-ahead log into its file.
     pub async fn close(&self) {
         match &self.0 {
-            Pools::MySql(pool) => pool.close().await,
+            Pools::MySql { pool, .. } => pool.close().await,
             Pools::Sqlite { writer, readers } => {
                 readers.close().await;
                 writer.close().await;

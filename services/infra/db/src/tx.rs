@@ -9,6 +9,7 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{AssertSqlSafe, Either, MySql, Sqlite, Transaction};
 
 use crate::DbError;
+use crate::trust::Trust;
 use crate::value::{Arg, Engine, Row, bind};
 
 /// Many statements that happen together or not at all. Rolled back where it is dropped.
@@ -24,24 +25,29 @@ enum Open {
 /// sqlx's own transaction sends BEGIN alone and waits for it; here it goes with the first reads. So what sqlx does for
 /// cancellation is done here: a connection dropped with an open transaction is closed, and the server rolls back.
 #[derive(Debug)]
-struct MySqlTx(Option<PoolConnection<MySql>>);
+struct MySqlTx {
+    /// Taken by the end.
+    connection: Option<PoolConnection<MySql>>,
+    trust: Trust,
+}
 
 impl MySqlTx {
     fn connection(&mut self) -> Result<&mut PoolConnection<MySql>, sqlx::Error> {
-        self.0.as_mut().ok_or(sqlx::Error::PoolClosed)
+        self.connection.as_mut().ok_or(sqlx::Error::PoolClosed)
     }
 
     async fn end(mut self, statement: &'static str) -> Result<(), DbError> {
-        sqlx::raw_sql(statement).execute(&mut **self.connection()?).await?;
+        let done = sqlx::raw_sql(statement).execute(&mut **self.connection()?).await;
+        self.trust.learn(done.map_err(DbError::from))?;
         // Only now it may go back to the pool.
-        drop(self.0.take());
+        drop(self.connection.take());
         Ok(())
     }
 }
 
 impl Drop for MySqlTx {
     fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
+        if let Some(connection) = self.connection.take() {
             drop(connection.detach());
         }
     }
@@ -50,9 +56,10 @@ impl Drop for MySqlTx {
 impl Tx {
     pub(crate) async fn begin_mysql(
         connection: PoolConnection<MySql>,
+        trust: Trust,
         queries: &[String],
     ) -> Result<(Self, Vec<Vec<Row>>), DbError> {
-        let mut tx = MySqlTx(Some(connection));
+        let mut tx = MySqlTx { connection: Some(connection), trust: trust.clone() };
         let script = format!("BEGIN;{}", queries.join(";"));
         let script = script.trim_end_matches(';').to_owned();
         let mut sets = Vec::with_capacity(queries.len() + 1);
@@ -61,7 +68,7 @@ impl Tx {
             let connection = tx.connection()?;
             let mut answers =
                 sqlx::Executor::fetch_many(&mut **connection, sqlx::raw_sql(AssertSqlSafe(script)));
-            while let Some(answer) = answers.try_next().await? {
+            while let Some(answer) = trust.learn(answers.try_next().await.map_err(DbError::from))? {
                 match answer {
                     Either::Left(_) => sets.push(std::mem::take(&mut rows)),
                     Either::Right(row) => rows.push(Row(Engine::MySql(row))),
@@ -94,7 +101,8 @@ impl Tx {
         Ok(match &mut self.0 {
             Open::MySql(tx) => {
                 let query = sqlx::query_with(sql, bind::<MySqlArguments>(args)?);
-                let rows = query.fetch_all(&mut **tx.connection()?).await?;
+                let rows = query.fetch_all(&mut **tx.connection()?).await;
+                let rows = tx.trust.learn(rows.map_err(DbError::from))?;
                 rows.into_iter().map(|row| Row(Engine::MySql(row))).collect()
             }
             Open::Sqlite(tx) => {
@@ -116,7 +124,8 @@ impl Tx {
         Ok(match &mut self.0 {
             Open::MySql(tx) => {
                 let query = sqlx::query_with(sql, bind::<MySqlArguments>(args)?);
-                query.execute(&mut **tx.connection()?).await?.rows_affected()
+                let done = query.execute(&mut **tx.connection()?).await;
+                tx.trust.learn(done.map_err(DbError::from))?.rows_affected()
             }
             Open::Sqlite(tx) => {
                 let query = sqlx::query_with(sql, bind::<SqliteArguments>(args)?);
