@@ -26,6 +26,9 @@ use gochat_core::Workload;
 
 use settings::SettingsArgs;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Distributed instant messaging: gateway, logic, repo and task in one binary.
 #[derive(Parser)]
 #[command(

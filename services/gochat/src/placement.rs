@@ -64,15 +64,17 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             let (coord, slots, owners) = observe(workload, &settings).await?;
             let (slot, to) = (Slot(slot), MemberId::from(to.as_str()));
             ensure!(slot.0 < slots.get(), "slot {slot}: {workload} has slots 0 to {}", slots.get() - 1);
-            let members = coord.members(workload);
-            let living: Vec<MemberId> = members.borrow().iter().map(|m| m.id.clone()).collect();
+            let mut members = coord.members(workload);
+            let members = members.wait_for(|members| !members.is_empty()).await?.clone();
+            let living: Vec<MemberId> = members.iter().map(|m| m.id.clone()).collect();
             ensure!(
                 living.contains(&to),
                 "{to} is no living member of {workload}; there is {}",
                 living.iter().map(MemberId::as_str).collect::<Vec<_>>().join(", ")
             );
             let from = owner(&owners, slot);
-            let current = coord.placement(workload).borrow().clone();
+            let mut placement = coord.placement(workload);
+            let current = placement.wait_for(|placement| placement.epoch >= owners.epoch).await?.clone();
             let placement = moved(&current, slots, &owners, slot, &to);
             coord.put_placement(workload, &placement).await.context("publish the placement")?;
             say::line(&format!("slot {slot} of {workload}: {from} → {to}, epoch {}", placement.epoch.0));
@@ -87,14 +89,18 @@ async fn observe(workload: Workload, args: &SettingsArgs) -> anyhow::Result<(Coo
     ensure!(!settings.coord.etcd.is_empty(), "coord.etcd is empty: set it to the cluster's etcd");
     let slots = slots(workload, &settings)?;
     let coord = Coord::connect(&settings.coord).await?;
+    let owners = in_force(&coord, workload, slots).await?;
+    Ok((coord, slots, owners))
+}
+
+/// Who owns what, once members and placement are known. A view that was just opened is empty, which says nothing.
+pub(crate) async fn in_force(coord: &Coord, workload: Workload, slots: SlotCount) -> anyhow::Result<Owners> {
     let mut owners = coord.owners(workload, slots);
     let known = owners.wait_for(|owners| owners.by_slot.iter().any(Option::is_some));
     let owners = tokio::time::timeout(PATIENCE, known)
         .await
-        .with_context(|| format!("no member of {workload} lives, or etcd does not answer"))??
-        .as_ref()
-        .clone();
-    Ok((coord, slots, owners))
+        .with_context(|| format!("no member of {workload} lives, or coordination does not answer"))??;
+    Ok(owners.as_ref().clone())
 }
 
 /// How many slots a workload has.

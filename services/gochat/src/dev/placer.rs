@@ -7,7 +7,9 @@ use gochat_chassis::Shutdown;
 use gochat_coord::{Coord, Member};
 use gochat_core::{Epoch, MemberId, Placement, SlotCount, Workload};
 
-/// Until a map is published that was refused or could not be.
+use crate::placement::in_force;
+
+/// Before a map that was refused, or could not be published, is published again.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Waits until so many members are there.
@@ -62,7 +64,8 @@ async fn publish(
     slots: SlotCount,
     members: &[MemberId],
 ) -> anyhow::Result<()> {
-    let epoch = coord.placement(workload).borrow().epoch;
+    // On an etcd there may be a map of an earlier run.
+    let epoch = in_force(coord, workload, slots).await?.epoch;
     let placement = Placement::dealt(Epoch(epoch.0 + 1), slots, members);
     coord
         .put_placement(workload, &placement)
@@ -102,6 +105,12 @@ mod tests {
         second.leave().await;
         placement.wait_for(|p| slots.slots().all(|s| p.owner(s) == Some(&"gateway-0".into()))).await.unwrap();
         assert_eq!(placement.borrow().epoch, Epoch(2));
+
+        start(&coord, Workload::Gateway, slots, &shutdown).await.unwrap();
+        placement
+            .wait_for(|p| p.epoch == Epoch(3))
+            .await
+            .expect("a later run goes on from the epoch that is");
         shutdown.begin();
         assert!(shutdown.drain(Duration::from_secs(10)).await);
     }
