@@ -213,8 +213,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             // The client's close can't be read: it is told by the end of the stream that it may go.
             let _ = Pin::new(self.socket.get_mut()).poll_shutdown(context);
         }
-        if self.closing.is_none() && self.client.connection.outbox.closing().is_some() {
-            self.closing = Some(Box::pin(tokio::time::sleep(CLOSE_TIMEOUT)));
+        if self.closing.is_none()
+            && let Some(code) = self.client.connection.outbox.closing()
+        {
+            // The dead are not waited for.
+            let wait = if code == CloseCode::HeartbeatTimeout { Duration::ZERO } else { CLOSE_TIMEOUT };
+            self.closing = Some(Box::pin(tokio::time::sleep(wait)));
         }
         if let Some(closing) = &mut self.closing
             && closing.as_mut().poll(context).is_ready()

@@ -369,11 +369,13 @@ pub async fn mute(gateway: &Gateway, user: u64) -> TcpStream {
     stream
 }
 
-/// Until the server ends the connection; what it says is read and ignored.
-pub async fn end_of(mut stream: TcpStream) {
+/// Everything the server says until it ends the connection.
+pub async fn end_of(mut stream: TcpStream) -> Vec<u8> {
     use tokio::io::AsyncReadExt as _;
-    let mut chunk = [0; 1024];
-    while stream.read(&mut chunk).await.is_ok_and(|n| n > 0) {}
+    let mut got = Vec::new();
+    // A reset is an end too.
+    let _ = stream.read_to_end(&mut got).await;
+    got
 }
 
 /// A client's WebSocket message by hand: masked, one frame (RFC 6455, 5.2).
