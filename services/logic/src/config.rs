@@ -56,7 +56,7 @@ impl Default for Config {
             task_partitions: 16,
             fanout_threshold: 500,
             max_group_members: 100_000,
-            max_text_bytes: 8 * 1024,
+            max_text_bytes: 16 * 1024,
             cached_members: 4_000_000,
             repo_timeout: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(10),
