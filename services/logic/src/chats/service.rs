@@ -31,6 +31,7 @@ pub(crate) struct Chats {
 
 type Answer<T> = Result<T, Refusal>;
 
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
 fn refused(status: Status) -> Refusal {
     Refusal::from_repo(&status)
 }

@@ -41,7 +41,7 @@ pub(crate) async fn append(
             .await?;
         match answer {
             Ok(answer) if answer.results.len() == call.len() => {
-                outcomes.extend(answer.results.into_iter().map(outcome))
+                outcomes.extend(answer.results.into_iter().map(outcome));
             }
             Ok(answer) => {
                 let reason =

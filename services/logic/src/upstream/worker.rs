@@ -238,10 +238,13 @@ impl Worker {
                 async move { self.repo.ask(client.advance_read_cursors(request)).await }
             })
             .await?;
-        let cursors = answer.map(|answer| answer.cursors).unwrap_or_else(|status| {
-            tracing::error!(message = status.message(), "repo refused read cursors");
-            Vec::new()
-        });
+        let cursors = answer.map_or_else(
+            |status| {
+                tracing::error!(message = status.message(), "repo refused read cursors");
+                Vec::new()
+            },
+            |answer| answer.cursors,
+        );
         // seq 0: no member, who has nothing to tell.
         for cursor in cursors.into_iter().filter(|cursor| cursor.seq > 0) {
             let (conversation_id, user_id) = (cursor.conversation_id, cursor.user_id);
