@@ -1,5 +1,14 @@
 //! Any interleaving of appends and replays leaves seqs without gaps and ids that stay.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::unused_async,
+    clippy::used_underscore_binding,
+    clippy::items_after_statements,
+    reason = "helpers of tests fail the test"
+)]
+
 use std::collections::HashMap;
 
 use gochat_db::{Db, DbConfig};

@@ -1,5 +1,14 @@
 //! What callers rely on, with and without Redis.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::unused_async,
+    clippy::used_underscore_binding,
+    clippy::items_after_statements,
+    reason = "helpers of tests fail the test"
+)]
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +18,7 @@ use gochat_cache::{Cache, CacheConfig, CacheLayer};
 use gochat_engines::{Engine, Redis, missing};
 use tokio::sync::Notify;
 
-const TTL: Duration = Duration::from_secs(60);
+const TTL: Duration = Duration::from_mins(1);
 
 /// The truth behind the cache, and how often it was asked.
 #[derive(Default)]

@@ -64,6 +64,8 @@ async fn try_change(
     asked: &ChangeMembersRequest,
     wanted: &BTreeMap<u64, Role>,
 ) -> Result<ConversationHead, Failure> {
+    const MOVE: &str =
+        "UPDATE conversations SET members_version = ?, member_count = ? WHERE conversation_id = ?";
     let id = asked.conversation_id;
     let mut tx = store.db.begin().await?;
     // Locked first and read second: the last seq has to be of after the wait.
@@ -105,8 +107,6 @@ async fn try_change(
     }
     head.members_version += 1;
     head.member_count = u32::try_from(count).unwrap_or(u32::MAX);
-    const MOVE: &str =
-        "UPDATE conversations SET members_version = ?, member_count = ? WHERE conversation_id = ?";
     tx.execute(MOVE, &[head.members_version.into(), u64::from(head.member_count).into(), id.into()]).await?;
     tx.commit().await?;
     Ok(head)

@@ -2,6 +2,16 @@
 //!
 //! Each promise is an async function over a [`Harness`]; `promises!` makes a test of it for each engine.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::unused_async,
+    clippy::used_underscore_binding,
+    clippy::items_after_statements,
+    clippy::large_futures,
+    reason = "helpers of tests fail the test"
+)]
+
 mod appending;
 mod conversations;
 mod harness;
