@@ -71,6 +71,9 @@ pub struct Limits {
     pub unaccepted: usize,
     /// Syncs of one connection in flight, 1 to 4.
     pub syncs: usize,
+    /// Syncs of all connections in flight; others wait their turn. When a gateway dies, thousands of clients sync at
+    /// once: a queue here is cheaper than one at the database.
+    pub syncs_in_flight: usize,
     /// Messages in one answer to a sync, at most 500.
     pub sync_messages: u32,
     /// Users whose presence one connection watches.
@@ -119,6 +122,7 @@ impl Default for Limits {
             rate_refusals: 1_000,
             unaccepted: 256,
             syncs: 4,
+            syncs_in_flight: 64,
             sync_messages: 500,
             watched_users: 500,
             outbox_bytes: 256 * 1024,

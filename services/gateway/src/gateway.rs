@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::clock::Clock;
@@ -21,6 +22,8 @@ pub(crate) struct Gateway {
     pub(crate) upstream: UpstreamWriter,
     pub(crate) logic: Logic,
     pub(crate) metrics: Arc<Metrics>,
+    /// Turns of syncs at logic.
+    pub(crate) sync_turns: Arc<Semaphore>,
     /// Over which clients are sent away, as configured or as the drain's caller asked.
     pub(crate) drain_window: Mutex<Duration>,
 }

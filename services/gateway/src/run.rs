@@ -14,7 +14,7 @@ use gochat_proto::gateway::relay_server::RelayServer;
 use gochat_proto::ops::operations_server::OperationsServer;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tonic::service::Routes;
 
 use crate::config::Config;
@@ -100,6 +100,9 @@ impl Bound {
             logic: Logic::new(grpc::balanced(logic_addresses, config.call_timeout)),
             edge: Arc::clone(&edge),
             metrics,
+            sync_turns: Arc::new(Semaphore::new(
+                config.limits.syncs_in_flight.clamp(1, Semaphore::MAX_PERMITS),
+            )),
             drain_window: Mutex::new(config.drain_window),
             config,
         });

@@ -294,8 +294,10 @@ impl Inbound {
             return Err(Refusal::from(codes::OVERLOADED).after(100));
         }
         self.syncs += 1;
-        let (logic, user) = (gateway.logic.clone(), connection.user);
+        let (logic, user, turns) = (gateway.logic.clone(), connection.user, Arc::clone(&gateway.sync_turns));
         let wait = async move {
+            // Never closed: there is always a turn.
+            let _turn = turns.acquire().await;
             let about = Error {
                 conversation_id: sync.conversation_id,
                 request_id: sync.request_id,
