@@ -73,6 +73,17 @@ impl Report {
         Ok(())
     }
 
+    /// Fails where somebody waited longer than this for a message: one that came only with a late sync, for example.
+    pub fn ensure_delivered_within(&self, longest: Duration) -> Result<()> {
+        let waited = self
+            .json
+            .pointer("/other_client_ms/max")
+            .and_then(Value::as_f64)
+            .context("other_client_ms.max")?;
+        ensure!(waited <= longest.as_secs_f64() * 1000.0, "a message took {waited} ms:\n{}", self.text);
+        Ok(())
+    }
+
     /// A number of the JSON line; 0 where there is none.
     pub fn number(&self, key: &str) -> f64 {
         self.json.get(key).and_then(Value::as_f64).unwrap_or_default()

@@ -145,6 +145,32 @@ impl Socket {
         answer.await?.map_err(|error| anyhow!("refused: {error:?}"))
     }
 
+    /// Sends a text, again whenever it is refused for the rate; the seq that it got.
+    pub async fn say_within_the_rate(
+        &mut self,
+        conversation: u64,
+        client_msg_id: &str,
+        text: &str,
+    ) -> Result<u64> {
+        loop {
+            self.say(conversation, client_msg_id, text).await?;
+            let answer = self.until(|frame| match frame {
+                Down::Committed(committed) if committed.client_msg_id == client_msg_id => {
+                    Some(Ok(committed.seq))
+                }
+                Down::Error(error) if error.client_msg_id == client_msg_id => Some(Err(error)),
+                _ => None,
+            });
+            match answer.await? {
+                Ok(seq) => return Ok(seq),
+                Err(error) if error.code == "rate_limited" => {
+                    tokio::time::sleep(Duration::from_millis(error.retry_after_ms.into())).await;
+                }
+                Err(error) => bail!("refused: {error:?}"),
+            }
+        }
+    }
+
     /// The next error frame.
     pub async fn error(&mut self) -> Result<Error> {
         self.until(|frame| match frame {

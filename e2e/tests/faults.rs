@@ -62,7 +62,10 @@ async fn survives(victim: &str) -> Result<()> {
         tokio::try_join!(restart(&cluster, victim), back_in_service(&cluster, &alice, &bob, chat))?;
     report(&cluster, victim, ready, back.duration_since(killed))?;
 
-    load.report(Duration::from_mins(2)).await?.ensure_clean().with_context(|| format!("{victim} was killed"))
+    let report = load.report(Duration::from_mins(2)).await?;
+    report.ensure_clean().with_context(|| format!("{victim} was killed"))?;
+    // Pushes flow again for everybody, and not only history.
+    report.ensure_delivered_within(Duration::from_secs(20)).with_context(|| format!("{victim} was killed"))
 }
 
 fn kill(cluster: &Cluster, victim: &str) -> Result<()> {

@@ -82,6 +82,7 @@ async fn move_under_load(
     }
     let report = load.report(Duration::from_mins(2)).await?;
     report.ensure_clean()?;
+    report.ensure_delivered_within(Duration::from_secs(5))?;
     ensure!(report.number("reconnects") == 0.0, "a socket closed:\n{}", report.text);
     Ok(())
 }
