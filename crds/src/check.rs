@@ -24,7 +24,7 @@ impl GoChatCluster {
         let name = &self.metadata.name;
         let part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if !(1..=40).contains(&name.len()) || !name.chars().all(part) {
-            return Err(invalid("metadata.name", format!("{name:?}"), "1 to 40 of a-z, 0-9 and -"));
+            return Err(invalid("metadata.name", &format!("{name:?}"), "1 to 40 of a-z, 0-9 and -"));
         }
         let spec = &self.spec;
         within("spec.gateway.replicas", spec.gateway.replicas, &REPLICAS)?;
@@ -32,7 +32,7 @@ impl GoChatCluster {
         within("spec.task.replicas", spec.task.replicas, &REPLICAS)?;
         within("spec.gateway.shards", spec.gateway.shards, &SLOTS)?;
         if !spec.gateway.shards.is_power_of_two() {
-            return Err(invalid("spec.gateway.shards", spec.gateway.shards, "a power of two"));
+            return Err(invalid("spec.gateway.shards", &spec.gateway.shards, "a power of two"));
         }
         within("spec.kafka.topics.upstream.partitions", spec.kafka.topics.upstream.partitions, &SLOTS)?;
         within("spec.kafka.topics.task.partitions", spec.kafka.topics.task.partitions, &SLOTS)
@@ -40,15 +40,15 @@ impl GoChatCluster {
 }
 
 fn exactly(field: &'static str, value: &str, wanted: &str) -> Result<(), InvalidCluster> {
-    if value == wanted { Ok(()) } else { Err(invalid(field, format!("{value:?}"), wanted)) }
+    if value == wanted { Ok(()) } else { Err(invalid(field, &format!("{value:?}"), wanted)) }
 }
 
 fn within(field: &'static str, value: u32, range: &RangeInclusive<u32>) -> Result<(), InvalidCluster> {
     let must = || format!("{} to {}", range.start(), range.end());
-    if range.contains(&value) { Ok(()) } else { Err(invalid(field, value, must())) }
+    if range.contains(&value) { Ok(()) } else { Err(invalid(field, &value, must())) }
 }
 
-fn invalid(field: &'static str, value: impl ToString, must: impl Into<String>) -> InvalidCluster {
+fn invalid(field: &'static str, value: &dyn std::fmt::Display, must: impl Into<String>) -> InvalidCluster {
     InvalidCluster { field, value: value.to_string(), must: must.into() }
 }
 
