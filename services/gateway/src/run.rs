@@ -97,7 +97,7 @@ impl Bound {
                 partitions: slots.upstream,
                 edge: member.to_string(),
             },
-            logic: Logic::new(grpc::balanced(logic_addresses, config.call_timeout)),
+            logic: Logic::new(grpc::balanced(logic_addresses.clone(), config.call_timeout)),
             edge: Arc::clone(&edge),
             metrics,
             sync_turns: Arc::new(Semaphore::new(
@@ -136,7 +136,7 @@ impl Bound {
         let stop_shards = Shutdown::new();
         let shards = tokio::spawn(shards.run(stop_shards.clone()));
         last.spawn("routes", follow(Arc::clone(&edge), Arc::clone(&home), owners, last.clone()));
-        last.spawn("ready", ready(Arc::clone(&edge), check, last.clone()));
+        last.spawn("ready", ready(Arc::clone(&edge), logic_addresses, check, last.clone()));
         let interval = gateway.config.heartbeat_interval;
         last.spawn("heartbeat", heartbeat::sweep(Arc::clone(&edge), interval, last.clone()));
 
@@ -208,14 +208,19 @@ async fn follow(edge: Arc<Edge>, home: Arc<Home>, mut owners: watch::Receiver<Ar
     }
 }
 
-/// Ready when every shard has a home that knows of this edge. What was ready once stays so: a home that moves or dies
+/// Ready when every shard has a home that knows of this edge, and a logic is there. What was ready once stays so: a home that moves or dies
 /// costs its users a moment, and taking the sockets' gateway out of the load balancer would cost them more.
-async fn ready(edge: Arc<Edge>, check: Check, stop: Shutdown) {
+async fn ready(edge: Arc<Edge>, mut logic: watch::Receiver<Vec<String>>, check: Check, stop: Shutdown) {
     while !edge.is_attached() {
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(20)) => {}
             () = stop.wait() => return,
         }
+    }
+    check.not_ready("no logic is known yet");
+    tokio::select! {
+        _ = logic.wait_for(|addresses| !addresses.is_empty()) => {}
+        () = stop.wait() => return,
     }
     check.ready();
     tracing::info!(member = %edge.member, "gateway is ready");

@@ -1,11 +1,12 @@
 //! One member of a workload as a process of its own.
 
+use std::future::Future;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use gochat_cache::CacheLayer;
-use gochat_chassis::{Health, Shutdown, telemetry};
+use gochat_chassis::{Check, Health, Shutdown, telemetry};
 use gochat_coord::Coord;
 use gochat_core::Workload;
 use gochat_db::Db;
@@ -27,11 +28,13 @@ pub(crate) async fn run(workload: Workload, args: SettingsArgs) -> anyhow::Resul
     settings.require_engines()?;
     let telemetry = telemetry::init(&settings.telemetry, name(workload))?;
     let (health, shutdown) = (Health::new(), Shutdown::new());
+    // Until the service has a check of its own, or an engine that answers would make it ready.
+    let starting = health.check("service");
     shutdown.on_signals();
     serve_admin(settings.admin.listen, &health, &telemetry, &shutdown).await?;
     tracing::info!(%workload, version = env!("CARGO_PKG_VERSION"), "starting");
 
-    let result = serve(workload, settings, &health, &shutdown).await;
+    let result = serve(workload, settings, &health, &starting, &shutdown).await;
     shutdown.begin();
     shutdown.drain(DRAIN).await;
     result.with_context(|| workload.to_string())?;
@@ -44,6 +47,7 @@ async fn serve(
     workload: Workload,
     settings: Settings,
     health: &Health,
+    starting: &Check,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
     let coord = Coord::connect(&settings.coord).await?;
@@ -56,7 +60,7 @@ async fn serve(
             return Ok(());
         }
         let deps = gochat_repo::Deps { db, coord, health: health.clone() };
-        return gochat_repo::run(settings.repo, deps, shutdown.clone()).await;
+        return started(starting, gochat_repo::run(settings.repo, deps, shutdown.clone())).await;
     }
     let mq = Mq::connect(&settings.mq).await?;
     let topics = settings.topics.specs(&settings.mq.prefix);
@@ -67,18 +71,29 @@ async fn serve(
     match workload {
         Workload::Gateway => {
             let deps = gochat_gateway::Deps { mq, coord, health };
-            gochat_gateway::run(settings.gateway, deps, shutdown.clone()).await
+            started(starting, gochat_gateway::run(settings.gateway, deps, shutdown.clone())).await
         }
         Workload::Logic => {
             let cache = CacheLayer::connect(&settings.cache).await?;
             let deps = gochat_logic::Deps { mq, cache, coord, health };
-            gochat_logic::run(settings.logic, deps, shutdown.clone()).await
+            started(starting, gochat_logic::run(settings.logic, deps, shutdown.clone())).await
         }
         Workload::Task | Workload::Repo => {
             let deps = gochat_task::Deps { mq, coord, health };
-            gochat_task::run(settings.task, deps, shutdown.clone()).await
+            started(starting, gochat_task::run(settings.task, deps, shutdown.clone())).await
         }
     }
+}
+
+/// Runs a service, which adds its check before it first waits; from then on that one speaks for it.
+async fn started(starting: &Check, service: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let mut service = std::pin::pin!(service);
+    tokio::select! {
+        biased;
+        result = &mut service => return result,
+        () = std::future::ready(()) => starting.ready(),
+    }
+    service.await
 }
 
 const fn name(workload: Workload) -> &'static str {

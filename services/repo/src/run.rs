@@ -27,6 +27,7 @@ pub struct Deps {
 /// # Errors
 /// An address that can't be bound; a server that failed.
 pub async fn run(config: Config, deps: Deps, shutdown: Shutdown) -> anyhow::Result<()> {
+    let check = deps.health.check("repo");
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("bind repo.listen {}", config.listen))?;
@@ -41,6 +42,7 @@ pub async fn run(config: Config, deps: Deps, shutdown: Shutdown) -> anyhow::Resu
     let member =
         Member { id: id.clone(), workload: Workload::Repo, address: address.clone(), draining: false };
     let membership = deps.coord.join(member).await?;
+    check.ready();
     tracing::info!(member = %id, address, "repo serves");
     let leave = async {
         shutdown.wait().await;
