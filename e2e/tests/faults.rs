@@ -11,6 +11,10 @@ use gochat_engines::{Engine, missing};
 use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
+/// How long one attempt to exchange a message may take, and the pause before the next: what the times are good to.
+const PATIENCE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// One cluster for all faults, and one fault at a time.
 async fn cluster() -> Result<MutexGuard<'static, Cluster>> {
     static CLUSTER: OnceCell<Mutex<Cluster>> = OnceCell::const_new();
@@ -97,11 +101,12 @@ async fn back_in_service(cluster: &Cluster, alice: &User, bob: &User, chat: u64)
     for attempt in 0_usize.. {
         let (here, there) = (cluster.gateway(attempt)?, cluster.gateway(attempt / 2)?);
         let exchange = exchange((&here, alice), (&there, bob), chat, attempt);
-        match tokio::time::timeout(Duration::from_secs(2), exchange).await {
+        match tokio::time::timeout(PATIENCE, exchange).await {
             Ok(Ok(())) => return Ok(Instant::now()),
             Ok(Err(error)) => last = format!("{error:#}"),
-            Err(_) => "no answer within 2 s".clone_into(&mut last),
+            Err(_) => "no answer in time".clone_into(&mut last),
         }
+        tokio::time::sleep(PAUSE).await;
         if begun.elapsed() > Duration::from_mins(1) {
             break;
         }
