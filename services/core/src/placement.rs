@@ -119,6 +119,7 @@ impl Placement {
     }
 
     /// The same map with one slot moved, at the next epoch.
+    #[must_use]
     pub fn with_owner(&self, slot: Slot, member: &MemberId) -> Self {
         let mut next = self.clone();
         next.epoch.0 += 1;

@@ -1,6 +1,7 @@
 //! One member of a workload as a process of its own.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -60,7 +61,7 @@ async fn serve(
             return Ok(());
         }
         let deps = gochat_repo::Deps { db, coord, health: health.clone() };
-        return started(starting, gochat_repo::run(settings.repo, deps, shutdown.clone())).await;
+        return started(starting, Box::pin(gochat_repo::run(settings.repo, deps, shutdown.clone()))).await;
     }
     let mq = Mq::connect(&settings.mq).await?;
     let topics = settings.topics.specs(&settings.mq.prefix);
@@ -71,23 +72,25 @@ async fn serve(
     match workload {
         Workload::Gateway => {
             let deps = gochat_gateway::Deps { mq, coord, health };
-            started(starting, gochat_gateway::run(settings.gateway, deps, shutdown.clone())).await
+            started(starting, Box::pin(gochat_gateway::run(settings.gateway, deps, shutdown.clone()))).await
         }
         Workload::Logic => {
             let cache = CacheLayer::connect(&settings.cache).await?;
             let deps = gochat_logic::Deps { mq, cache, coord, health };
-            started(starting, gochat_logic::run(settings.logic, deps, shutdown.clone())).await
+            started(starting, Box::pin(gochat_logic::run(settings.logic, deps, shutdown.clone()))).await
         }
         Workload::Task | Workload::Repo => {
             let deps = gochat_task::Deps { mq, coord, health };
-            started(starting, gochat_task::run(settings.task, deps, shutdown.clone())).await
+            started(starting, Box::pin(gochat_task::run(settings.task, deps, shutdown.clone()))).await
         }
     }
 }
 
 /// Runs a service, which adds its check before it first waits; from then on that one speaks for it.
-async fn started(starting: &Check, service: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    let mut service = std::pin::pin!(service);
+async fn started(
+    starting: &Check,
+    mut service: Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>,
+) -> anyhow::Result<()> {
     tokio::select! {
         biased;
         result = &mut service => return result,
