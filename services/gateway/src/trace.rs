@@ -1,23 +1,25 @@
-//! Spans of the message path: one where a frame enters the log, one where a record reaches its sockets. They exist
-//! only where something follows them, since a message costs less than a span.
+//! Spans of the message path: one where a frame enters the log, one where a record reaches its sockets. Only a sampled
+//! message has them.
 
 use bytes::Bytes;
+use gochat_chassis::trace::{TARGET, begin, continue_from, inject};
 use tracing::Span;
 
-/// A client's message on its way into the log.
+/// A client's message until the log has it.
 pub(crate) fn send(conversation: u64) -> Span {
-    tracing::info_span!(target: "gochat::message", "gateway.send", conversation)
+    begin(|| tracing::info_span!(target: TARGET, "gateway.send", otel.kind = "producer", conversation))
 }
 
 /// A record on its way to its sockets; a part of the trace that wrote it.
-pub(crate) fn delivery(traceparent: Option<&[u8]>) -> Span {
-    let Some(traceparent) = traceparent.filter(|t| !t.is_empty()) else { return Span::none() };
-    let span = tracing::info_span!(target: "gochat::message", "gateway.deliver");
-    gochat_chassis::trace::continue_from(&span, Some(traceparent));
-    span
+pub(crate) fn delivery(traceparent: &str, shard: u32) -> Span {
+    let traceparent = Some(traceparent.as_bytes()).filter(|t| !t.is_empty());
+    continue_from(
+        traceparent,
+        || tracing::info_span!(target: TARGET, "gateway.deliver", otel.kind = "consumer", shard),
+    )
 }
 
-/// The header of a record, where the current span is sampled.
-pub(crate) fn header() -> Option<(&'static str, Bytes)> {
-    Some(("traceparent", gochat_chassis::trace::inject()?))
+/// The header of a record that belongs to a span.
+pub(crate) fn header(span: &Span) -> Option<(&'static str, Bytes)> {
+    Some(("traceparent", inject(span)?))
 }

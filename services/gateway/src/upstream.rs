@@ -8,8 +8,6 @@ use gochat_mq::{Delivery, MqError, Producer, Record};
 use gochat_proto::events::{Origin, Upstream, upstream};
 use prost::Message as _;
 
-use crate::trace;
-
 /// Writes `events.Upstream`.
 pub(crate) struct UpstreamWriter {
     pub(crate) producer: Producer,
@@ -27,28 +25,25 @@ pub(crate) struct From {
 }
 
 impl UpstreamWriter {
-    /// Queues an event; records of a conversation keep their order.
+    /// Queues an event, with headers for whoever follows it; records of a conversation keep their order.
     pub(crate) fn write(
         &self,
         from: From,
         conversation: ConversationId,
-        message_id: Option<&str>,
+        headers: Vec<(&'static str, Bytes)>,
         event: upstream::Event,
     ) -> Result<Delivery, MqError> {
-        let span = trace::send(conversation.get());
-        let _entered = span.enter();
         let record = Upstream {
             user_id: from.user,
             origin: Some(Origin { edge: self.edge.clone(), connection: from.connection }),
             event: Some(event),
         };
-        let id = message_id.map(|id| ("message-id", Bytes::copy_from_slice(id.as_bytes())));
         self.producer.send(Record {
             topic: Arc::clone(&self.topic),
             partition: self.partitions.of_conversation(conversation).0,
             key: Bytes::copy_from_slice(&conversation.get().to_be_bytes()),
             payload: record.encode_to_vec().into(),
-            headers: id.into_iter().chain(trace::header()).collect(),
+            headers,
         })
     }
 }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use gochat_chassis::trace;
 use gochat_core::{SlotCount, Topics};
 use gochat_mq::{Consumed, Record};
 use gochat_pipeline::{Patience, Process, Stopped};
 use gochat_proto::events::task::Task as Asked;
 use gochat_proto::events::{DeadLetter, FanOut, Task};
 use prost::Message as _;
+use tracing::Span;
 
 use crate::clock::now_ms;
 use crate::fan_out;
@@ -41,6 +43,7 @@ impl Worker {
 
     async fn fan_out(&self, event: &FanOut, record: &Consumed) -> Result<Vec<Record>, Stopped> {
         let began = Instant::now();
+        let span = span(record);
         let asked = self
             .patience
             .ask("members", || self.members.at_least(event.conversation_id, event.members_version))
@@ -49,7 +52,8 @@ impl Worker {
             Ok(members) => members,
             Err(status) => return Ok(vec![self.dead_letter(record, status.message().to_owned())]),
         };
-        let records = fan_out::records(&self.downstream, self.shards, event, &members, &headers(record));
+        let records =
+            fan_out::records(&self.downstream, self.shards, event, &members, &headers(record, &span));
         metrics::counter!("gochat_task_fan_outs_total").increment(1);
         metrics::counter!("gochat_task_recipients_total").increment(members.len() as u64);
         metrics::histogram!("gochat_task_fan_out_seconds").record(began.elapsed());
@@ -103,15 +107,21 @@ impl Process for Worker {
     }
 }
 
+/// Of the fan-out, where the message's trace is sampled.
+fn span(record: &Consumed) -> Span {
+    let (partition, offset) = (record.partition, record.offset);
+    trace::continue_from(
+        header(record, "traceparent").map(|value| &**value),
+        || tracing::info_span!(target: trace::TARGET, "task.fan_out", otel.kind = "consumer", partition, offset),
+    )
+}
+
 /// The message's id as it came, and its trace continued.
-fn headers(record: &Consumed) -> Vec<(&'static str, Bytes)> {
-    let of = |wanted| record.headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
-    let mut headers = Vec::new();
-    headers.extend(of("message-id").map(|id| ("message-id", id)));
-    if let Some(traceparent) = of("traceparent") {
-        let span = tracing::info_span!("fan_out", partition = record.partition, offset = record.offset);
-        gochat_chassis::trace::continue_from(&span, Some(&traceparent));
-        headers.extend(span.in_scope(gochat_chassis::trace::inject).map(|context| ("traceparent", context)));
-    }
-    headers
+fn headers(record: &Consumed, span: &Span) -> Vec<(&'static str, Bytes)> {
+    let id = header(record, "message-id").map(|id| ("message-id", id.clone()));
+    id.into_iter().chain(trace::inject(span).map(|context| ("traceparent", context))).collect()
+}
+
+fn header<'a>(record: &'a Consumed, wanted: &str) -> Option<&'a Bytes> {
+    record.headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value)
 }

@@ -12,7 +12,7 @@ impl Edge {
     /// Queues it at every session of the recipients here.
     pub(crate) fn deliver(&self, deliver: Deliver) {
         let Deliver { record: Some(record), shard, traceparent } = deliver else { return };
-        let span = crate::trace::delivery(Some(traceparent.as_bytes()));
+        let span = crate::trace::delivery(&traceparent, shard);
         let _entered = span.enter();
         if let Some(revoke) = &record.revoke {
             self.revoke(*revoke);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use gochat_core::ConversationId;
@@ -19,6 +20,7 @@ use crate::error_codes::{self as codes, CloseCode, ErrorCode};
 use crate::gateway::{Gateway, TYPING};
 use crate::logic::Logic;
 use crate::refusal::Refusal;
+use crate::trace;
 use crate::upstream::From;
 
 /// What one connection may still do.
@@ -205,14 +207,16 @@ impl Inbound {
             text: send.text,
             accepted_at_ms: unix_ms(),
         });
-        let delivery = gateway
-            .upstream
-            .write(from(connection), conversation, Some(&client_msg_id), event)
-            .map_err(refused)?;
+        let span = trace::send(conversation_id);
+        let id = ("message-id", Bytes::copy_from_slice(client_msg_id.as_bytes()));
+        let headers = std::iter::once(id).chain(trace::header(&span)).collect();
+        let delivery =
+            gateway.upstream.write(from(connection), conversation, headers, event).map_err(refused)?;
         self.unaccepted += 1;
         let metrics = Arc::clone(&gateway.metrics);
         let began = Instant::now();
         let wait = async move {
+            let _until_accepted = span;
             let answer = match delivery.await {
                 Ok(_) => {
                     metrics.accepted.increment(1);
@@ -238,7 +242,7 @@ impl Inbound {
         self.may_wait(gateway)?;
         let event = upstream::Event::Read(ReadUpTo { conversation_id: read.conversation_id, seq: read.seq });
         let delivery =
-            gateway.upstream.write(from(connection), conversation, None, event).map_err(refused)?;
+            gateway.upstream.write(from(connection), conversation, Vec::new(), event).map_err(refused)?;
         self.unaccepted += 1;
         Ok(Outcome::Later(read_done(delivery, read.conversation_id).boxed()))
     }
@@ -257,7 +261,7 @@ impl Inbound {
         if self.typing.take(TYPING, gateway.clock().now()).is_ok() {
             let event = upstream::Event::Typing(Typing { conversation_id });
             // An indicator that is lost is never missed.
-            let _ = gateway.upstream.write(from(connection), conversation, None, event).map(drop);
+            let _ = gateway.upstream.write(from(connection), conversation, Vec::new(), event).map(drop);
         }
     }
 

@@ -10,6 +10,7 @@ use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use serde::{Deserialize, Serialize};
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -31,7 +32,7 @@ pub struct TelemetryConfig {
     pub format: LogFormat,
     /// OTLP over gRPC, such as `http://collector:4317`; empty: no traces.
     pub otlp: String,
-    /// Share of traces that are kept, 0.0 to 1.0, decided where a trace begins.
+    /// Share of messages that are traced, 0.0 to 1.0, decided at the edge before there is a span.
     pub sample_ratio: f64,
 }
 
@@ -123,14 +124,24 @@ pub fn init(config: &TelemetryConfig, service: &'static str) -> Result<Telemetry
             .with_span_list(false)
             .boxed(),
     };
-    let spans = provider.as_ref().map(|p| tracing_opentelemetry::layer().with_tracer(p.tracer(service)));
+    let spans = provider.as_ref().map(|p| {
+        tracing_opentelemetry::layer()
+            .with_tracer(p.tracer(service))
+            .with_threads(false)
+            .with_tracked_inactivity(false)
+            // The hint keeps every library's trace events as cheap as they are without this layer.
+            .with_filter(
+                filter_fn(|metadata| metadata.is_span() && metadata.target() == crate::trace::TARGET)
+                    .with_max_level_hint(LevelFilter::INFO),
+            )
+    });
     tracing_subscriber::registry()
         .with(lines.with_filter(filter))
         .with(spans)
         .try_init()
         .map_err(|e| TelemetryError::Installed(e.to_string()))?;
     if provider.is_some() {
-        crate::trace::enable();
+        crate::trace::enable(config.sample_ratio);
     }
     Ok(Telemetry { metrics: recorder()?, provider })
 }
@@ -154,7 +165,8 @@ fn provider(
     Ok(Some(
         SdkTracerProvider::builder()
             .with_batch_exporter(exporter)
-            .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(config.sample_ratio))))
+            // Where there is a span, `trace` has decided for it; twice would be the ratio's square.
+            .with_sampler(Sampler::AlwaysOn)
             .with_resource(Resource::builder().with_service_name(service).build())
             .build(),
     ))

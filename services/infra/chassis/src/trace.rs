@@ -1,9 +1,10 @@
-//! Trace context in and out of log records, as a W3C `traceparent` header.
+//! Traces of messages: in and out of log records as a W3C `traceparent` header, and which messages have one.
 //!
-//! Almost every record belongs to no sampled trace. So nothing is written then: a record without the header costs
-//! nothing to make, to store or to read, and starts a trace of its own where it is worked on.
+//! Almost every message belongs to no sampled trace, and a span costs more than a message does. So it is decided once,
+//! at the edge and before there is a span, and a record without the header is not followed any more: it costs nothing
+//! to make, to store or to read.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
@@ -12,21 +13,39 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+/// Target of the spans on a message's way. Only these are exported: libraries below make spans for every frame they
+/// see, the exporter's own among them.
+pub const TARGET: &str = "gochat::message";
+
 const TRACEPARENT: &str = "traceparent";
 
 /// Set once, when an exporter is installed.
-static ENABLED: AtomicBool = AtomicBool::new(false);
+static FOLLOWED: AtomicBool = AtomicBool::new(false);
 
-pub(crate) fn enable() {
-    ENABLED.store(true, Ordering::Relaxed);
+/// Share of messages that begin a trace, as the bits of an `f64`. Set with the above.
+static RATIO: AtomicU64 = AtomicU64::new(0);
+
+pub(crate) fn enable(ratio: f64) {
+    RATIO.store(ratio.to_bits(), Ordering::Relaxed);
+    FOLLOWED.store(true, Ordering::Relaxed);
 }
 
-/// The `traceparent` of the current span where it is sampled.
-pub fn inject() -> Option<Bytes> {
-    if !ENABLED.load(Ordering::Relaxed) {
+/// Begins a trace with `span`, for the configured share of calls; `Span::none()` for the others and where nothing is
+/// exported.
+pub fn begin(span: impl FnOnce() -> Span) -> Span {
+    if chosen(f64::from_bits(RATIO.load(Ordering::Relaxed))) { span() } else { Span::none() }
+}
+
+fn chosen(ratio: f64) -> bool {
+    ratio > 0.0 && rand::random_bool(ratio.min(1.0))
+}
+
+/// The `traceparent` of a span where it is sampled.
+pub fn inject(span: &Span) -> Option<Bytes> {
+    if span.is_disabled() {
         return None;
     }
-    let context = Span::current().context();
+    let context = span.context();
     if !context.span().span_context().is_sampled() {
         return None;
     }
@@ -35,17 +54,19 @@ pub fn inject() -> Option<Bytes> {
     slot.0.map(Bytes::from)
 }
 
-/// Makes `span` a part of the trace that wrote `traceparent`. A malformed one is ignored: it came from outside.
-pub fn continue_from(span: &Span, traceparent: Option<&[u8]>) {
-    let Some(text) = traceparent.and_then(|bytes| std::str::from_utf8(bytes).ok()) else { return };
-    if !ENABLED.load(Ordering::Relaxed) {
-        return;
-    }
+/// Continues the sampled trace that wrote `traceparent` with `span`; `Span::none()` where there is none. A malformed
+/// header is none: it came from outside.
+pub fn continue_from(traceparent: Option<&[u8]>, span: impl FnOnce() -> Span) -> Span {
+    let Some(text) = traceparent.filter(|_| FOLLOWED.load(Ordering::Relaxed)) else { return Span::none() };
+    let Ok(text) = std::str::from_utf8(text) else { return Span::none() };
     let context = TraceContextPropagator::new().extract(&Slot(Some(text.to_owned())));
-    if context.span().span_context().is_valid() {
-        // The only failure is a span that no layer follows: a trace nobody looks at.
-        let _ = span.set_parent(context);
+    if !context.span().span_context().is_sampled() {
+        return Span::none();
     }
+    let span = span();
+    // The only failure is a span that no layer follows: a trace nobody looks at.
+    let _ = span.set_parent(context);
+    span
 }
 
 /// A carrier of one header.
@@ -78,20 +99,21 @@ mod tests {
     use super::*;
 
     fn with_sampler<T>(sampler: Sampler, run: impl FnOnce() -> T) -> T {
-        enable();
+        FOLLOWED.store(true, Ordering::Relaxed);
         let provider = SdkTracerProvider::builder().with_sampler(sampler).build();
         let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), run)
     }
 
+    fn sampled() -> Bytes {
+        with_sampler(Sampler::AlwaysOn, || inject(&tracing::info_span!("send"))).unwrap()
+    }
+
     #[test]
     fn a_sampled_trace_goes_on_behind_the_log() {
-        let header =
-            with_sampler(Sampler::AlwaysOn, || tracing::info_span!("send").in_scope(inject)).unwrap();
+        let header = sampled();
         let continued = with_sampler(Sampler::AlwaysOn, || {
-            let span = tracing::info_span!("deliver");
-            continue_from(&span, Some(&header));
-            span.in_scope(inject).unwrap()
+            inject(&continue_from(Some(&header), || tracing::info_span!("deliver"))).unwrap()
         });
         let trace_of =
             |header: &Bytes| std::str::from_utf8(header).unwrap().split('-').nth(1).unwrap().to_owned();
@@ -100,18 +122,25 @@ mod tests {
 
     #[test]
     fn what_is_not_sampled_writes_no_header() {
-        assert_eq!(with_sampler(Sampler::AlwaysOff, || tracing::info_span!("send").in_scope(inject)), None);
+        assert_eq!(with_sampler(Sampler::AlwaysOff, || inject(&tracing::info_span!("send"))), None);
+        assert_eq!(with_sampler(Sampler::AlwaysOn, || inject(&Span::none())), None);
     }
 
     #[test]
-    fn a_malformed_header_starts_a_trace_of_its_own() {
-        let header = with_sampler(Sampler::AlwaysOn, || {
-            let span = tracing::info_span!("deliver");
-            continue_from(&span, Some(b"00-nonsense"));
-            continue_from(&span, Some(&[0xff, 0xfe]));
-            continue_from(&span, None);
-            span.in_scope(inject)
+    fn what_is_not_sampled_makes_no_span() {
+        let no_span = || -> Span { panic!("a span") };
+        // Nothing in these tests sets a ratio: it is 0.
+        assert!(begin(no_span).is_none());
+        assert!(chosen(1.0) && !chosen(0.0));
+        let kept = (0..10_000).filter(|_| chosen(0.5)).count();
+        assert!((4_000..6_000).contains(&kept), "{kept}");
+        let unsampled = String::from_utf8(sampled().to_vec()).unwrap().replace("-01", "-00");
+        with_sampler(Sampler::AlwaysOn, || {
+            for header in
+                [None, Some(b"00-nonsense".as_slice()), Some(&[0xff, 0xfe]), Some(unsampled.as_bytes())]
+            {
+                assert!(continue_from(header, no_span).is_none());
+            }
         });
-        assert!(header.is_some());
     }
 }

@@ -1,11 +1,13 @@
 //! From the log's bytes to requests that can be trusted in form (pure). Who may do what comes after.
 
-use bytes::Bytes;
+use gochat_chassis::trace;
 use gochat_core::{ConversationId, UserId};
 use gochat_mq::Consumed;
 use gochat_proto::events::upstream::Event;
 use gochat_proto::events::{Origin, Upstream};
 use prost::Message as _;
+use tracing::Span;
+use tracing::field::Empty;
 
 use crate::error::Refusal;
 
@@ -22,8 +24,8 @@ pub(crate) struct Send {
     pub(crate) conversation: ConversationId,
     pub(crate) client_msg_id: String,
     pub(crate) text: String,
-    /// W3C trace context of the record, where it is sampled.
-    pub(crate) traceparent: Option<Bytes>,
+    /// Until it is stored or refused, where its trace is sampled.
+    pub(crate) span: Span,
 }
 
 /// What a record asks for.
@@ -69,7 +71,6 @@ pub(crate) fn read(place: usize, record: &Consumed, max_text_bytes: usize) -> Re
     match upstream.event {
         Some(Event::Send(send)) => {
             let problem = problem(&send.client_msg_id, &send.text, max_text_bytes);
-            let traceparent = record.headers.iter().find(|(name, _)| name == "traceparent");
             let send = Send {
                 place,
                 user,
@@ -77,7 +78,7 @@ pub(crate) fn read(place: usize, record: &Consumed, max_text_bytes: usize) -> Re
                 conversation,
                 client_msg_id: send.client_msg_id,
                 text: send.text,
-                traceparent: traceparent.map(|(_, value)| value.clone()),
+                span: commit(record, conversation),
             };
             match problem {
                 None => Request::Send(send),
@@ -87,6 +88,15 @@ pub(crate) fn read(place: usize, record: &Consumed, max_text_bytes: usize) -> Re
         Some(Event::Read(read)) => Request::Read { user, conversation, seq: read.seq },
         _ => Request::Typing { user, conversation },
     }
+}
+
+fn commit(record: &Consumed, conversation: ConversationId) -> Span {
+    let traceparent =
+        record.headers.iter().find(|(name, _)| name == "traceparent").map(|(_, value)| &**value);
+    trace::continue_from(traceparent, || {
+        let conversation = conversation.get();
+        tracing::info_span!(target: trace::TARGET, "logic.commit", otel.kind = "consumer", conversation, seq = Empty)
+    })
 }
 
 fn problem(client_msg_id: &str, text: &str, most: usize) -> Option<Refusal> {
@@ -103,6 +113,7 @@ fn problem(client_msg_id: &str, text: &str, most: usize) -> Option<Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use gochat_proto::events;
     use proptest::prelude::*;
 

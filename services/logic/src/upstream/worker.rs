@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use gochat_chassis::trace;
 use gochat_core::{ConversationId, UserId};
 use gochat_mq::{Consumed, Record};
 use gochat_pipeline::{Patience, Process, Stopped};
@@ -168,12 +169,8 @@ impl Worker {
         });
         event.push = Some(events::PushHint { conversation_id, seq: result.seq, sender_id: send.user.get() });
         event.headers.push(("message-id", Bytes::from(result.message_id.to_string())));
-        if let Some(traceparent) = &send.traceparent {
-            let span = tracing::info_span!("commit", conversation = conversation_id, seq = result.seq);
-            gochat_chassis::trace::continue_from(&span, Some(traceparent));
-            let inner = span.in_scope(gochat_chassis::trace::inject);
-            event.headers.extend(inner.map(|context| ("traceparent", context)));
-        }
+        send.span.record("seq", result.seq);
+        event.headers.extend(trace::inject(&send.span).map(|context| ("traceparent", context)));
         metrics::counter!("gochat_logic_messages_total", "replayed" => if result.replayed { "true" } else { "false" })
             .increment(1);
         match &roster.members {
