@@ -1,54 +1,12 @@
 //! The binary as a person runs it.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+mod support;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_gochat");
+use std::process::Command;
+use std::time::Duration;
 
-/// `gochat dev` on free ports; killed with the test.
-struct Dev {
-    child: Child,
-    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
-}
-
-impl Dev {
-    fn start(more: &[&str]) -> Self {
-        let mut child = Command::new(BINARY)
-            .args(["dev", "--port", "0", "--set", "admin.listen=127.0.0.1:0"])
-            .args(more)
-            .stdout(Stdio::piped())
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, lines }
-    }
-
-    /// Reads on until a line has `mark`; the first address in it.
-    fn address_after(&mut self, mark: &str) -> String {
-        let line = self.lines.by_ref().map(Result::unwrap).find(|line| line.contains(mark));
-        let line = line.unwrap_or_else(|| panic!("it ended without telling its {mark}"));
-        line.split_whitespace().find(|word| word.starts_with("http://")).unwrap().to_owned()
-    }
-
-    /// SIGINT, as Ctrl-C sends it; the exit code and how long that took.
-    fn interrupt(mut self) -> (Option<i32>, Duration) {
-        let began = Instant::now();
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
-        let code = self.child.wait().unwrap().code();
-        (code, began.elapsed())
-    }
-}
-
-impl Drop for Dev {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use support::{BINARY, Dev};
 
 async fn get(url: String) -> (u16, String) {
     let _ = rustls::crypto::ring::default_provider().install_default();
