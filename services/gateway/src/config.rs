@@ -80,6 +80,9 @@ pub struct Limits {
     pub watched_users: usize,
     /// Bytes that wait for one client; past it pushes are dropped and it is told to sync.
     pub outbox_bytes: usize,
+    /// Bytes that the kernel keeps for one client besides (Linux reserves twice as much when they are needed). Left to
+    /// itself it lets a client that reads nothing take 4 MiB, of which no limit here would know.
+    pub socket_send_bytes: u32,
     /// How long a client's queue may stay full before it is closed.
     #[serde(with = "humantime_serde")]
     pub outbox_full: Duration,
@@ -126,6 +129,7 @@ impl Default for Limits {
             sync_messages: 500,
             watched_users: 500,
             outbox_bytes: 256 * 1024,
+            socket_send_bytes: 128 * 1024,
             outbox_full: Duration::from_secs(10),
             relay_bytes: 16 * 1024 * 1024,
         }

@@ -13,7 +13,7 @@ use gochat_mq::Mq;
 use gochat_proto::gateway::relay_server::RelayServer;
 use gochat_proto::ops::operations_server::OperationsServer;
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, watch};
 use tonic::service::Routes;
 
@@ -31,6 +31,7 @@ use crate::upstream::UpstreamWriter;
 use crate::ws::outbox::Bounds;
 
 /// The consumer group of `downstream`.
+const BACKLOG: u32 = 16_384;
 const GROUP: &str = "gateway";
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -62,10 +63,10 @@ pub struct Bound {
 impl Bound {
     /// Takes the configured addresses.
     pub async fn bind(config: Config, deps: Deps) -> anyhow::Result<Self> {
-        let bind = async |address: SocketAddr| {
-            TcpListener::bind(address).await.with_context(|| format!("gateway: listen on {address}"))
-        };
-        let (http, grpc) = (bind(config.listen).await?, bind(config.grpc_listen).await?);
+        let on = |address: SocketAddr| move || format!("gateway: listen on {address}");
+        let http = listen_for_clients(config.listen, config.limits.socket_send_bytes)
+            .with_context(on(config.listen))?;
+        let grpc = TcpListener::bind(config.grpc_listen).await.with_context(on(config.grpc_listen))?;
         let member = gochat_member::member_id(&config.member, Workload::Gateway);
         let ready = deps.health.check("gateway");
         ready.not_ready("not every shard has a home yet");
@@ -206,6 +207,15 @@ async fn follow(edge: Arc<Edge>, home: Arc<Home>, mut owners: watch::Receiver<Ar
             () = stop.wait() => return,
         }
     }
+}
+
+/// Accepted sockets inherit the buffer's size. The backlog is for the moment when all clients of another gateway come.
+fn listen_for_clients(address: SocketAddr, send_bytes: u32) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.set_send_buffer_size(send_bytes)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Ready when every shard has a home that knows of this edge, and a logic is there. What was ready once stays so: a home that moves or dies
