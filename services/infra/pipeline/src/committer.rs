@@ -1,10 +1,13 @@
 //! Stage two: once a batch's records are durable, its offsets are committed. Batches pass in order.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gochat_core::Slot;
 use gochat_mq::{Consumer, Delivery, MqError, Record};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::MissedTickBehavior;
 
 use crate::patience::BACKOFF;
 use crate::writer::Writer;
@@ -17,18 +20,36 @@ pub(crate) enum Step {
     Drained { slot: Slot, done: oneshot::Sender<Slot> },
 }
 
+/// How long a commit may wait for more. Committing each batch cost a request to the broker and two task switches for every
+/// message of a quiet system; what is not committed when a process dies is done again, which is harmless.
+const COMMIT_EVERY: Duration = Duration::from_millis(200);
+
 /// Runs until stage one is gone and all it handed over is committed.
 pub(crate) async fn run(writer: Writer, consumer: Arc<Consumer>, mut steps: mpsc::Receiver<Step>) {
-    while let Some(step) = steps.recv().await {
+    let mut done: BTreeMap<u32, u64> = BTreeMap::new();
+    let mut due = tokio::time::interval(COMMIT_EVERY);
+    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let step = tokio::select! {
+            step = steps.recv() => step,
+            _ = due.tick(), if !done.is_empty() => {
+                commit(&consumer, &mut done).await;
+                continue;
+            }
+        };
         match step {
-            Step::Batch { written, offsets } => {
+            Some(Step::Batch { written, offsets }) => {
                 for (record, delivery) in written {
                     durable(&writer, record, delivery).await;
                 }
-                commit(&consumer, &offsets).await;
+                done.extend(offsets);
             }
-            // The receiver may be gone at shutdown.
-            Step::Drained { slot, done } => drop(done.send(slot)),
+            Some(Step::Drained { slot, done: answer }) => {
+                commit(&consumer, &mut done).await;
+                // The receiver may be gone at shutdown.
+                let _ = answer.send(slot);
+            }
+            None => return commit(&consumer, &mut done).await,
         }
     }
 }
@@ -54,9 +75,10 @@ async fn durable(writer: &Writer, record: Record, delivery: Delivery) {
     }
 }
 
-async fn commit(consumer: &Consumer, offsets: &[(u32, u64)]) {
+async fn commit(consumer: &Consumer, done: &mut BTreeMap<u32, u64>) {
+    let offsets: Vec<(u32, u64)> = std::mem::take(done).into_iter().collect();
     let mut attempt = 0;
-    while let Err(error) = consumer.commit(offsets).await {
+    while let Err(error) = consumer.commit(&offsets).await {
         tracing::warn!(%error, "offsets not committed; trying again");
         tokio::time::sleep(BACKOFF.delay(attempt)).await;
         attempt = attempt.saturating_add(1);
