@@ -1,5 +1,14 @@
 //! The promises of AuthService, over gRPC.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test that can't go on says so by ending"
+)]
+
 mod support;
 
 use gochat_proto::events::RevokeSession;

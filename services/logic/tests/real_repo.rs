@@ -1,5 +1,14 @@
 //! The same path with the real repo on SQLite: what the two services promise each other holds.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test that can't go on says so by ending"
+)]
+
 mod support;
 
 use std::collections::BTreeSet;

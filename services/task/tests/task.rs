@@ -1,5 +1,13 @@
 //! The promises of task: fan-out of large groups, push that never holds up a partition, jobs at one member at a time.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test that can't go on says so by ending"
+)]
+
 #[path = "../../logic/tests/support/memory_repo.rs"]
 #[allow(dead_code, reason = "of the repo in memory a part is needed here")]
 mod memory_repo;

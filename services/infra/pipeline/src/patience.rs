@@ -89,7 +89,7 @@ mod tests {
         let calls = Cell::new(0);
         let answer = patience.ask("call", || async {
             calls.set(calls.get() + 1);
-            assert_eq!(health.is_ready(), false);
+            assert!(!health.is_ready());
             if calls.get() < 20 { Err(Status::unavailable("away")) } else { Ok(calls.get()) }
         });
         assert_eq!(answer.await.unwrap().unwrap(), 20);
