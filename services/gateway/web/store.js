@@ -55,6 +55,10 @@ export class Store extends EventTarget {
     this.me = api.session.user;
     this.users.set(this.me.userId, this.me);
     connection.addEventListener('up', () => this.#resync());
+    connection.addEventListener('down', () => {
+      this.online.clear(); // Nobody tells us any more.
+      this.#changed();
+    });
     connection.addEventListener('frame', ({ detail }) => this.#frame(detail.name, detail.body));
   }
 
