@@ -1,21 +1,38 @@
-//! The `GoChatCluster` resource: what a person writes to have a chat system.
+//! The resources of `gochat.io/v1alpha1`, as they are written, and the rules they keep.
 //!
 //! ```text
-//! cluster   GoChatCluster and its spec, as they are written
-//! check     ranges: what the schema can't say
+//! cluster     GoChatCluster: what a person writes to have a chat system, and what is true of it
+//! placement   GoChatPlacement: slot → member of one workload; written by the operator, obeyed by the pods
+//! scaler      GoChatScaler: carries /scale of one workload
+//! rebalance   GoChatRebalance: asks for a plan now
+//! duration    lengths of time as people write them
+//! file        a resource from a file, checked as the API server would, without one
 //! ```
 //!
-//! Everything but `apiVersion`, `kind` and the name has a default. These types know nobody: neither the operator nor
-//! the services.
+//! These types know nobody: neither the operator nor the services. The schema does the validating: what it says is
+//! enforced by the API server, and by [`file`] where there is none.
 
-mod check;
+#![allow(unreachable_pub, reason = "KubeSchema writes each struct a second time, inside a function")]
+
 mod cluster;
+mod duration;
+pub mod file;
+mod placement;
+mod rebalance;
+mod scaler;
 
-pub use check::InvalidCluster;
-pub use cluster::{
-    Auth, GatewaySpec, GoChatCluster, KafkaSpec, Limits, LogicSpec, Metadata, Spec, TaskSpec, TopicSpec,
-    Topics,
-};
+pub use cluster::*;
+pub use duration::Span;
+pub use placement::*;
+pub use rebalance::*;
+pub use scaler::*;
 
 /// The sample cluster: the smallest in which everything crosses from one member to another.
 pub const SAMPLE: &str = include_str!("../samples/gochatcluster.yaml");
+
+/// Every resource's definition, in the order they should be created.
+pub fn definitions()
+-> Vec<k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition> {
+    use kube::CustomResourceExt as _;
+    vec![GoChatCluster::crd(), GoChatPlacement::crd(), GoChatScaler::crd(), GoChatRebalance::crd()]
+}

@@ -8,7 +8,7 @@ use gochat_cache::CacheLayer;
 use gochat_chassis::{Health, Shutdown};
 use gochat_coord::Coord;
 use gochat_core::Workload;
-use gochat_crds::Spec;
+use gochat_crds::GoChatClusterSpec;
 use gochat_db::Db;
 use gochat_mq::Mq;
 use tokio::task::JoinSet;
@@ -43,7 +43,7 @@ impl Members {
     /// Starts them all; gateways listen when this returns.
     pub(super) async fn start(
         settings: &Settings,
-        spec: &Spec,
+        spec: &GoChatClusterSpec,
         engines: &Engines,
         mut gateway_at: SocketAddr,
         front: &Shutdown,
@@ -60,7 +60,7 @@ impl Members {
         let serving = gochat_repo::run(config, deps, back.clone());
         members.back.spawn(async move { (named(Workload::Repo, 0), serving.await) });
 
-        for index in 0..spec.logic.replicas {
+        for index in 0..spec.logic.initial_replicas() {
             let mut config = settings.logic.clone();
             (config.listen, config.member) = (INSIDE, named(Workload::Logic, index));
             let (mq, cache, coord, health) = (mq.clone(), cache.clone(), coord.session(), health.clone());
@@ -68,14 +68,14 @@ impl Members {
             let serving = gochat_logic::run(config, deps, front.clone());
             members.front.spawn(async move { (named(Workload::Logic, index), serving.await) });
         }
-        for index in 0..spec.task.replicas {
+        for index in 0..spec.task.initial_replicas() {
             let mut config = settings.task.clone();
             (config.listen, config.member) = (INSIDE, named(Workload::Task, index));
             let deps = gochat_task::Deps { mq: mq.clone(), coord: coord.session(), health: health.clone() };
             let serving = gochat_task::run(config, deps, front.clone());
             members.front.spawn(async move { (named(Workload::Task, index), serving.await) });
         }
-        for index in 0..spec.gateway.replicas {
+        for index in 0..spec.gateway.initial_replicas() {
             let mut config = settings.gateway.clone();
             gateway_at = free_port(gateway_at)?;
             (config.listen, config.grpc_listen) = (gateway_at, INSIDE);
@@ -94,9 +94,9 @@ impl Members {
         }
         members.counts = [
             (Workload::Repo, 1),
-            (Workload::Logic, spec.logic.replicas),
-            (Workload::Task, spec.task.replicas),
-            (Workload::Gateway, spec.gateway.replicas),
+            (Workload::Logic, spec.logic.initial_replicas()),
+            (Workload::Task, spec.task.initial_replicas()),
+            (Workload::Gateway, spec.gateway.initial_replicas()),
         ]
         .map(|(workload, count)| (workload, count as usize))
         .into();

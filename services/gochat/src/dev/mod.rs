@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use gochat_cache::CacheLayer;
-use gochat_chassis::{Health, Shutdown, config, telemetry};
+use gochat_chassis::{Health, Shutdown, telemetry};
 use gochat_coord::Coord;
 use gochat_core::Workload;
 use gochat_crds::GoChatCluster;
@@ -94,10 +94,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     say::line(&format!(
         "GoChat {} as cluster {:?}: gateway × {}, logic × {}, repo × 1, task × {}",
         env!("CARGO_PKG_VERSION"),
-        cluster.metadata.name,
-        spec.gateway.replicas,
-        spec.logic.replicas,
-        spec.task.replicas
+        cluster.metadata.name.as_deref().unwrap_or_default(),
+        spec.gateway.initial_replicas(),
+        spec.logic.initial_replicas(),
+        spec.task.initial_replicas()
     ));
     let step = |what: &str, since: Instant| {
         say::line(&format!("  {what:<64} {:>5} ms", since.elapsed().as_millis()));
@@ -158,9 +158,7 @@ fn read_cluster(args: &Args) -> anyhow::Result<GoChatCluster> {
             (std::fs::read_to_string(path).with_context(|| format!("read {from}"))?, from)
         }
     };
-    let cluster: GoChatCluster = config::parse(&text, &from)?;
-    cluster.check().context(from)?;
-    Ok(cluster)
+    Ok(gochat_crds::file::read(&text, &from)?)
 }
 
 /// Waits for all members, deals the slots out, and waits until all is ready.
