@@ -268,11 +268,11 @@ pub struct Pod {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tolerations: Vec<Toleration>,
     /// As in a pod; checked by the API server when the Deployment is applied.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "any_object")]
     pub affinity: Option<Value>,
     /// As in a pod. Default: even over nodes and zones where that can be (`ScheduleAnyway`).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "any_objects")]
     pub topology_spread_constraints: Option<Vec<Value>>,
     /// Of all pods of the workload.
@@ -280,7 +280,7 @@ pub struct Pod {
     pub priority_class_name: Option<String>,
     /// A pod template (`metadata.labels`, `metadata.annotations`, `spec`) that is merged over the generated one, lists by
     /// `name`: for everything that has no field here. The container is named as the workload.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "any_object")]
     pub overrides: Option<Value>,
 }

@@ -1,0 +1,66 @@
+//! What is checked in is what the types say.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+const FILES: [&str; 5] = [
+    "crds/yaml/gochatclusters.gochat.io.yaml",
+    "crds/yaml/gochatplacements.gochat.io.yaml",
+    "crds/yaml/gochatscalers.gochat.io.yaml",
+    "crds/yaml/gochatrebalances.gochat.io.yaml",
+    "docs/reference.md",
+];
+
+#[test]
+fn generated_files_are_current() {
+    let made = tempfile::tempdir().unwrap();
+    assert!(Command::new(env!("CARGO_BIN_EXE_generate")).arg(made.path()).status().unwrap().success());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    for file in FILES {
+        let (now, kept) =
+            (fs::read(made.path().join(file)).unwrap(), fs::read(root.join(file)).unwrap_or_default());
+        assert!(now == kept, "{file} is not what the types say: run `make generate` and commit it");
+    }
+}
+
+#[test]
+fn each_definition_is_small_enough_to_be_applied() {
+    for definition in gochat_crds::definitions() {
+        let size = serde_json::to_vec(&definition).unwrap().len();
+        let name = definition.spec.names.kind;
+        // 256 KiB is what the annotation of a client-side apply may take.
+        assert!(size < 200 * 1024, "{name} is {size} bytes");
+    }
+}
+
+/// Server-side apply can't merge lists whose items get defaults: the item's identity would change while it is merged.
+#[test]
+fn no_default_is_inside_a_list_item() {
+    fn look(schema: &serde_json::Value, in_item: bool, path: &str) {
+        let serde_json::Value::Object(fields) = schema else { return };
+        assert!(!(in_item && fields.contains_key("default")), "{path} has a default inside a list item");
+        for (name, value) in fields {
+            let path = format!("{path}.{name}");
+            match name.as_str() {
+                "items" => look(value, true, &path),
+                "properties" => {
+                    for (name, field) in value.as_object().unwrap() {
+                        look(field, in_item, &format!("{path}.{name}"));
+                    }
+                }
+                "additionalProperties" => look(value, in_item, &path),
+                _ => {}
+            }
+        }
+    }
+    for definition in gochat_crds::definitions() {
+        let json = serde_json::to_value(&definition).unwrap();
+        look(
+            json.pointer("/spec/versions/0/schema/openAPIV3Schema").unwrap(),
+            false,
+            &definition.spec.names.kind,
+        );
+    }
+}
