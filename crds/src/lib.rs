@@ -12,7 +12,11 @@
 //! These types know nobody: neither the operator nor the services. The schema does the validating: what it says is
 //! enforced by the API server, and by [`file`] where there is none.
 
-#![allow(unreachable_pub, reason = "KubeSchema writes each struct a second time, inside a function")]
+#![allow(
+    unreachable_pub,
+    clippy::duplicated_attributes,
+    reason = "KubeSchema writes each struct a second time, inside a function; columns may have one type"
+)]
 
 mod cluster;
 mod duration;
