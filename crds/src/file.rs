@@ -81,13 +81,11 @@ fn known(value: &Value, schema: &Value, path: &str, file: &str) -> Result<(), Fi
             let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return Ok(()) };
             for (name, value) in fields {
                 let field = format!("{path}.{name}");
-                match properties.get(name) {
-                    Some(schema) => known(value, schema, &field, file)?,
-                    None => {
-                        let nearest = nearest(name, properties.keys()).map(|n| format!("{path}.{n}"));
-                        return Err(FileError::Unknown { file: file.to_owned(), field, nearest });
-                    }
-                }
+                let Some(schema) = properties.get(name) else {
+                    let nearest = nearest(name, properties.keys()).map(|n| format!("{path}.{n}"));
+                    return Err(FileError::Unknown { file: file.to_owned(), field, nearest });
+                };
+                known(value, schema, &field, file)?;
             }
             Ok(())
         }

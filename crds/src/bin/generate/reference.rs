@@ -89,8 +89,10 @@ impl Table {
     }
 
     fn render(&self, part: &str) -> String {
-        let rules: String = self.rules.iter().map(|rule| format!("- {rule}\n")).collect();
-        let rules = if rules.is_empty() { rules } else { format!("\n{rules}") };
+        let rules = match self.rules.as_slice() {
+            [] => String::new(),
+            rules => format!("\n- {}\n", rules.join("\n- ")),
+        };
         format!(
             "\n### {part}\n\n| field | type | default | what it is |\n| --- | --- | --- | --- |\n{}{rules}",
             self.rows
