@@ -6,7 +6,7 @@ FILE  ?=
 ARGS  ?=
 CARGO ?= cargo
 
-.PHONY: help deps dev test check lint fmt generate bench fuzz
+.PHONY: help deps dev test check lint fmt generate bench fuzz images
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,3 +40,6 @@ bench: ## Measure on real engines and write the results: make bench [ARGS=...]
 
 fuzz: ## Fuzz the decoders for 60 s each: make fuzz [ARGS=600]
 	@scripts/fuzz.sh $(ARGS)
+
+images: ## OCI archives of gochat and gochat-operator in dist/images, without Docker: make images [ARGS="gochat"]
+	@images/build.sh $(ARGS)
