@@ -86,7 +86,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// The owners as they are, once members and placement are known.
 async fn observe(workload: Workload, args: &SettingsArgs) -> anyhow::Result<(Coord, SlotCount, Owners)> {
     let settings = Settings::load(args, Vec::new())?;
-    ensure!(!settings.coord.etcd.is_empty(), "coord.etcd is empty: set it to the cluster's etcd");
+    ensure!(
+        !settings.coord.etcd.is_empty() || settings.coord.kubernetes.enabled,
+        "coord.etcd is empty: set it to the cluster's etcd, or coord.kubernetes to the namespace of its pods"
+    );
     let slots = slots(workload, &settings)?;
     let coord = Coord::connect(&settings.coord).await?;
     let owners = in_force(&coord, workload, slots).await?;

@@ -159,9 +159,10 @@ impl Settings {
     /// A service of its own finds the others through engines that all of them reach.
     pub(crate) fn require_engines(&self) -> anyhow::Result<()> {
         ensure!(
-            !self.coord.etcd.is_empty(),
-            "coord.etcd is empty: services find each other through etcd, such as --set coord.etcd=http://etcd:2379 \
-             (`gochat dev` runs all in one process without it)"
+            !self.coord.etcd.is_empty() || self.coord.kubernetes.enabled,
+            "coord.etcd is empty: services find each other through etcd, such as --set coord.etcd=http://etcd:2379, or \
+             in pods through the Kubernetes API, --set coord.kubernetes.enabled=true \
+             (`gochat dev` runs all in one process without either)"
         );
         ensure!(
             !self.mq.bootstrap.is_empty(),

@@ -1,17 +1,21 @@
 //! The `coord` section of the settings.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Where coordination lives.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CoordConfig {
-    /// etcd's addresses; empty: in process (dev only).
+    /// etcd's addresses; empty, and no Kubernetes API either: in process (dev only).
     pub etcd: Vec<String>,
-    /// All keys start with it.
+    /// All keys in etcd start with it.
     pub prefix: String,
+    /// The Kubernetes API in place of an etcd.
+    pub kubernetes: KubernetesConfig,
     /// After which a member that says nothing counts as dead, and its claims are free. At least 1 s; etcd counts in
-    /// whole seconds and has a minimum of its own, one and a half election timeouts.
+    /// whole seconds and has a minimum of its own, one and a half election timeouts. The Kubernetes API counts in
+    /// whole seconds too, and has a write to do every third of it, for every process.
     #[serde(with = "humantime_serde")]
     pub lease_ttl: Duration,
     /// How long a new owner waits for the old one's release of a slot. Above `lease_ttl`, so that the slots of a dead
@@ -20,11 +24,41 @@ pub struct CoordConfig {
     pub handover_timeout: Duration,
 }
 
+/// Coordination by objects of the Kubernetes API, as pods have it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KubernetesConfig {
+    /// Whether to use it.
+    pub enabled: bool,
+    /// The `GoChatCluster` that this process is part of: a lower-case DNS label.
+    pub cluster: String,
+    /// Where its objects are; empty: the pod's own namespace, or that of the kubeconfig.
+    pub namespace: String,
+    /// The file that says how to reach the API; empty: what `KUBECONFIG` names, and in a pod its ServiceAccount.
+    pub kubeconfig: PathBuf,
+}
+
+impl KubernetesConfig {
+    /// Names of objects are made from it with dots between, so that it must have none.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let inner = !self.cluster.starts_with('-') && !self.cluster.ends_with('-');
+        if (1..=63).contains(&self.cluster.len()) && inner && self.cluster.chars().all(label) {
+            return Ok(());
+        }
+        Err(format!(
+            "coord.kubernetes.cluster is {:?}: must be a lower-case DNS label, such as chat",
+            self.cluster
+        ))
+    }
+}
+
 impl Default for CoordConfig {
     fn default() -> Self {
         Self {
             etcd: Vec::new(),
             prefix: "gochat".into(),
+            kubernetes: KubernetesConfig::default(),
             lease_ttl: Duration::from_secs(2),
             handover_timeout: Duration::from_secs(3),
         }

@@ -10,7 +10,7 @@
 //!      └─ handover    its state machine, without I/O and without a clock
 //! derive     values made from a view of the store and kept current with it
 //! session    one lease and the keys under it, written again whenever they are lost
-//! store      what a backend does: keys, leases, views ──▶ in process │ etcd   (Kubernetes comes with the operator)
+//! store      what a backend does: keys, leases, views ──▶ in process │ etcd │ Kubernetes API
 //! ```
 //!
 //! # Guarantees
@@ -39,7 +39,7 @@ mod session;
 mod store;
 
 pub use claim::Claim;
-pub use config::CoordConfig;
+pub use config::{CoordConfig, KubernetesConfig};
 pub use coord::Coord;
 pub use error::CoordError;
 pub use handover::Change;

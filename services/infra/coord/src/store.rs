@@ -6,16 +6,20 @@
 mod etcd;
 mod etcd_view;
 mod in_process;
+mod kubernetes;
+mod views;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use rand::RngExt as _;
 use tokio::sync::watch;
 
 pub(crate) use etcd::Etcd;
 pub(crate) use in_process::InProcess;
+pub(crate) use kubernetes::Kubernetes;
 
 /// Names a lease; 0 is none.
 pub(crate) type Lease = i64;
@@ -62,6 +66,7 @@ pub(crate) enum StoreError {
 pub(crate) enum Store {
     InProcess(Arc<InProcess>),
     Etcd(Arc<Etcd>),
+    Kubernetes(Arc<Kubernetes>),
 }
 
 impl Store {
@@ -69,6 +74,7 @@ impl Store {
         match self {
             Self::InProcess(store) => Ok(store.get(key)),
             Self::Etcd(store) => store.get(key).await,
+            Self::Kubernetes(store) => store.get(key).await,
         }
     }
 
@@ -77,6 +83,7 @@ impl Store {
         match self {
             Self::InProcess(store) => store.put(key, value, lease),
             Self::Etcd(store) => store.put(key, value, lease).await,
+            Self::Kubernetes(store) => store.put(key, value, lease).await,
         }
     }
 
@@ -90,6 +97,7 @@ impl Store {
         match self {
             Self::InProcess(store) => store.put_if_absent(key, value, lease),
             Self::Etcd(store) => store.put_if_absent(key, value, lease).await,
+            Self::Kubernetes(store) => store.put_if_absent(key, value, lease).await,
         }
     }
 
@@ -103,6 +111,7 @@ impl Store {
         match self {
             Self::InProcess(store) => Ok(store.compare_and_put(key, expected, value)),
             Self::Etcd(store) => store.compare_and_put(key, expected, value).await,
+            Self::Kubernetes(store) => store.compare_and_put(key, expected, value).await,
         }
     }
 
@@ -114,6 +123,7 @@ impl Store {
                 Ok(())
             }
             Self::Etcd(store) => store.delete_under(key, lease).await,
+            Self::Kubernetes(store) => store.delete_under(key, lease).await,
         }
     }
 
@@ -121,6 +131,7 @@ impl Store {
         match self {
             Self::InProcess(store) => Ok(store.grant()),
             Self::Etcd(store) => store.grant(ttl).await,
+            Self::Kubernetes(store) => store.grant(ttl).await,
         }
     }
 
@@ -128,6 +139,7 @@ impl Store {
         match self {
             Self::InProcess(store) => store.keep_alive(lease),
             Self::Etcd(store) => store.keep_alive(lease).await,
+            Self::Kubernetes(store) => store.keep_alive(lease).await,
         }
     }
 
@@ -139,14 +151,23 @@ impl Store {
                 Ok(())
             }
             Self::Etcd(store) => store.revoke(lease).await,
+            Self::Kubernetes(store) => store.revoke(lease).await,
         }
     }
 
-    /// Everything in a folder (`what` ends with `/`) or one key, kept current while somebody holds a receiver.
+    /// Before a claim that somebody holds is tried again where no view has shown a change: on the Kubernetes API an
+    /// attempt is three requests, and some wait for a claim as long as they live.
+    pub(crate) fn held_pause(&self) -> Duration {
+        let (from, to) = if matches!(self, Self::Kubernetes(_)) { (3_000, 9_000) } else { (50, 250) };
+        Duration::from_millis(rand::rng().random_range(from..to))
+    }
+
+    /// Everything right in a folder (`what` ends with `/`) or one key, kept current while somebody holds a receiver.
     pub(crate) fn view(&self, what: &str) -> ViewReceiver {
         match self {
             Self::InProcess(store) => store.view(what),
             Self::Etcd(store) => store.view(what),
+            Self::Kubernetes(store) => store.view(what),
         }
     }
 }

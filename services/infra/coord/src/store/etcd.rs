@@ -1,6 +1,5 @@
 //! etcd as a backend: every operation is one call with a time limit.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,17 +9,16 @@ use etcd_client::{
     Client, Compare, CompareOp, ConnectOptions, DeleteOptions, Error, KeyValue, PutOptions, Txn, TxnOp,
     TxnOpResponse,
 };
-use parking_lot::Mutex;
-use tokio::sync::watch;
 
-use super::{Entry, Lease, Put, StoreError, View, ViewReceiver, etcd_view};
+use super::views::Views;
+use super::{Entry, Lease, Put, StoreError, ViewReceiver, etcd_view};
 
 pub(crate) struct Etcd {
     client: Client,
     prefix: String,
     /// Of one call. Two fit into a lease's life, so that one that hangs doesn't cost the lease.
     call_timeout: Duration,
-    views: Mutex<HashMap<String, watch::Sender<Arc<View>>>>,
+    views: Views,
 }
 
 impl Etcd {
@@ -43,7 +41,7 @@ impl Etcd {
             client,
             prefix: format!("{}/", prefix.trim_end_matches('/')),
             call_timeout,
-            views: Mutex::default(),
+            views: Views::default(),
         })
     }
 
@@ -133,24 +131,13 @@ impl Etcd {
     }
 
     pub(super) fn view(self: &Arc<Self>, what: &str) -> ViewReceiver {
-        let mut views = self.views.lock();
-        if let Some(view) = views.get(what) {
-            return view.subscribe();
-        }
-        let (view, receiver) = watch::channel(Arc::default());
-        views.insert(what.to_owned(), view.clone());
-        tokio::spawn(etcd_view::follow(Arc::clone(self), what.to_owned(), view));
-        receiver
+        self.views.open(what, |view| {
+            tokio::spawn(etcd_view::follow(Arc::clone(self), what.to_owned(), view));
+        })
     }
 
-    /// Forgets a view that nobody holds; false where somebody has come back to it.
-    pub(super) fn forget_view(&self, what: &str) -> bool {
-        let mut views = self.views.lock();
-        let unused = views.get(what).is_none_or(|view| view.receiver_count() == 0);
-        if unused {
-            views.remove(what);
-        }
-        unused
+    pub(super) fn views(&self) -> &Views {
+        &self.views
     }
 
     pub(super) fn client(&self) -> &Client {

@@ -6,24 +6,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use etcd_client::{Error, EventType, GetOptions, KeyValue, WatchOptions, WatchStream};
-use rand::RngExt as _;
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
+use super::views::pause;
 use super::{Entry, Etcd, View};
-
-const RETRY_FROM: Duration = Duration::from_millis(50);
-const RETRY_TO: Duration = Duration::from_secs(1);
 
 /// Until nobody holds a receiver of the view.
 pub(super) async fn follow(etcd: Arc<Etcd>, what: String, view: watch::Sender<Arc<View>>) {
     let mut failures = 0u32;
     loop {
         tokio::select! {
-            () = view.closed() => if etcd.forget_view(&what) { return },
+            () = view.closed() => if etcd.views().forget(&what) { return },
             error = follow_once(&etcd, &what, &view, &mut failures) => {
                 failures += 1;
                 if failures == 1 {
@@ -35,12 +31,6 @@ pub(super) async fn follow(etcd: Arc<Etcd>, what: String, view: watch::Sender<Ar
             }
         }
     }
-}
-
-/// Grows with the failures and is spread, so that a restarted etcd isn't met by everybody at once.
-fn pause(failures: u32) -> Duration {
-    let cap = RETRY_TO.min(RETRY_FROM * 2u32.saturating_pow(failures.min(10)));
-    cap.mul_f64(rand::rng().random_range(0.2..1.0))
 }
 
 /// Ends with the reason of an interruption.
