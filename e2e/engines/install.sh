@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Installs what GoChat needs on Debian, by group:
-#   build     compilers and headers beside the Rust toolchain
-#   engines   Kafka (Maven), MariaDB, Redis, etcd (Debian), and ready-made data folders in the cache
-#   browser   Chromium and Node for the browser test
-# Usage: install.sh [build] [engines] [browser]    (default: all)
+#   build       compilers and headers beside the Rust toolchain
+#   engines     Kafka (Maven), MariaDB, Redis, etcd (Debian), and ready-made data folders in the cache
+#   kubernetes  the API server and its controllers: from KUBEBUILDER_ASSETS or the PATH, else built once from Go modules
+#   browser     Chromium and Node for the browser test
+# Usage: install.sh [build] [engines] [kubernetes] [browser]    (default: all)
 #
 # Idempotent and quick when all is there. Starts no service: the tests run the engines as private processes.
 # The cache is ${GOCHAT_CACHE:-$HOME/.cache/gochat}.
@@ -12,7 +13,8 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${GOCHAT_CACHE:-$HOME/.cache/gochat}
 kafka=$cache/kafka-4.4.0
-groups=${*:-build engines browser}
+kubernetes=$cache/kubernetes-1.37.2
+groups=${*:-build engines kubernetes browser}
 PATH=$PATH:/usr/sbin:/sbin
 
 say() { printf 'install: %s\n' "$*"; }
@@ -122,11 +124,52 @@ install_mariadb() {
   printf '%s\n' "$version" >"$folder/stamp"
 }
 
-if wants engines; then
+# True where all that the tests start is in the folder $1, or else on the PATH.
+has_kubernetes() {
+  local program
+  for program in etcd kube-apiserver kube-controller-manager kube-scheduler kubectl; do
+    if [ -n "${1:-}" ]; then [ -x "$1/$program" ]; else has $program; fi || return 1
+  done
+}
+
+install_kubernetes() {
+  local stamp build waited=0
+  ! has_kubernetes || return 0
+  [ -z "${KUBEBUILDER_ASSETS:-}" ] || ! has_kubernetes "$KUBEBUILDER_ASSETS" || return 0
+  stamp=$(cat "$here"/kubernetes/* | sha256sum)
+  [ "$(cat "$kubernetes/stamp" 2>/dev/null)" != "$stamp" ] || return 0
+  # An older Go fetches the one that go.mod asks for, or says why it may not.
+  if ! go -C "$here/kubernetes" version >/dev/null; then
+    lacking="Kubernetes (its tests will be skipped: install Go 1.26 or newer to build it, or set KUBEBUILDER_ASSETS)"
+    return 0
+  fi
+  rm -rf "$kubernetes"
+  mkdir -p "$kubernetes"
+  say "building Kubernetes 1.37.2 from Go modules, about 7 minutes and 3 GB of Go's caches once"
+  "$here/kubernetes/build.sh" "$kubernetes/kube" >"$kubernetes/log" 2>&1 &
+  build=$!
+  while kill -0 $build 2>/dev/null; do
+    sleep 1
+    [ $(((waited += 1) % 60)) -ne 0 ] || say "building Kubernetes: $((waited / 60)) min"
+  done
+  wait $build || { tail -n 30 "$kubernetes/log" >&2; die "Kubernetes does not build"; }
+  for program in etcd kube-apiserver kube-controller-manager kube-scheduler kubectl; do
+    ln -s kube "$kubernetes/$program"
+  done
+  printf '%s\n' "$stamp" >"$kubernetes/stamp"
+}
+
+lacking=
+if wants engines || wants kubernetes; then
   mkdir -p "$cache"
   exec 9>"$cache/lock"
   flock 9
+fi
+if wants engines; then
   install_kafka 9>&-
   install_mariadb 9>&-
 fi
-say "all there: $groups"
+if wants kubernetes; then
+  install_kubernetes 9>&-
+fi
+say "there: $groups${lacking:+, without $lacking}"

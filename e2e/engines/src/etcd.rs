@@ -22,24 +22,30 @@ pub struct Etcd {
 impl Etcd {
     /// Starts one; tries other ports where another process was faster.
     pub async fn start() -> Result<Self> {
-        crate::process::tries(Self::try_start).await
+        Self::start_program("etcd", &[]).await
     }
 
-    async fn try_start() -> Result<Self> {
+    /// Starts another build of it, with more flags: the newest API servers don't take what distributions ship.
+    pub(crate) async fn start_program(program: &str, flags: &[&str]) -> Result<Self> {
+        crate::process::tries(|| Self::try_start(program, flags)).await
+    }
+
+    async fn try_start(program: &str, flags: &[&str]) -> Result<Self> {
         let port = free_port()?;
         let folder = folder::temporary("etcd-")?;
         let (client, peer) =
             (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{}", free_port()?));
         let (data, cluster) = (text(folder.path().join("data")), format!("a={peer}"));
         let arguments = [
-            ["etcd", "--name", "a"].as_slice(),
+            &["--name", "a"] as &[&str],
             &["--data-dir", &data],
             &["--listen-client-urls", &client, "--advertise-client-urls", &client],
             &["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer],
             &["--initial-cluster", &cluster],
             &["--heartbeat-interval", "50", "--election-timeout", "250"],
+            flags,
         ];
-        let arguments = arguments.concat().into_iter().map(str::to_owned).collect();
+        let arguments = std::iter::once(program).chain(arguments.concat()).map(str::to_owned).collect();
         let process = Process::start("etcd", arguments, Vec::new(), &folder.path().join("log"))?;
         let etcd = Self { process, port, _folder: folder };
         etcd.ready().await?;

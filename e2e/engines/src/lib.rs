@@ -1,7 +1,8 @@
-//! Real Kafka, MariaDB, Redis and etcd as private processes on loopback, for tests and benchmarks.
+//! Real Kafka, MariaDB, Redis, etcd and Kubernetes API as private processes on loopback, for tests and benchmarks.
 //!
 //! ```text
 //! Stack ──▶ Kafka, MariaDb, Redis, Etcd     start, wait for a real answer, kill (SIGKILL), restart on the same port and data
+//! Kubernetes ──▶ Etcd, API server, controllers, scheduler; kubectl, kubeconfigs, what was asked of it (audit)
 //!               └─▶ process                 one child process: ends with its handle or with us, whichever is first
 //! available, skip_loudly                    what this machine lacks is skipped by name, and counted by `make test`
 //! ```
@@ -17,6 +18,7 @@
 mod etcd;
 mod folder;
 mod kafka;
+mod kubernetes;
 mod mariadb;
 mod ports;
 mod probe;
@@ -27,6 +29,7 @@ mod stack;
 
 pub use etcd::Etcd;
 pub use kafka::Kafka;
+pub use kubernetes::{Kubernetes, Options as KubernetesOptions, Request};
 pub use mariadb::MariaDb;
 pub use ports::free_port;
 pub use process::Process;

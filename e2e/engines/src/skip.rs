@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Write;
 
-use crate::{kafka, mariadb, process::program};
+use crate::{kafka, kubernetes, mariadb, process::program};
 
 /// An engine that tests may need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub enum Engine {
     Redis,
     #[allow(missing_docs)]
     Etcd,
+    #[allow(missing_docs)]
+    Kubernetes,
 }
 
 impl Engine {
@@ -30,6 +32,7 @@ pub fn available(engine: Engine) -> Option<String> {
         Engine::MariaDb => ("mariadbd", Some(mariadb::template())),
         Engine::Redis => ("redis-server", None),
         Engine::Etcd => ("etcd", None),
+        Engine::Kubernetes => return kubernetes::lacking().map(|what| format!("{engine:?}: {what}")),
     };
     if program(needed).is_none() {
         return Some(format!("{engine:?}: {needed} is not installed (run e2e/engines/install.sh)"));

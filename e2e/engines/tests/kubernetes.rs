@@ -1,0 +1,117 @@
+//! The control plane does what the operator's tests rely on.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use gochat_engines::{Engine, Kubernetes, KubernetesOptions, missing};
+
+const DEPLOYMENT: &str = r#"{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
+    "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "web"}}, "template": {
+        "metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "image": "web:1"}]}}}}"#;
+
+#[tokio::test]
+async fn a_deployment_gets_its_pods_and_they_stay_pending() {
+    if missing("a_deployment_gets_its_pods_and_they_stay_pending", &[Engine::Kubernetes]) {
+        return;
+    }
+    let kubernetes = Kubernetes::shared().await.unwrap();
+    apply(kubernetes, "default", DEPLOYMENT);
+    let pods = ["get", "pods", "--selector=app=web", "--output=jsonpath={.items[*].status.phase}"];
+    until("two pods are pending", || output(kubernetes.kubectl().args(pods)) == "Pending Pending");
+}
+
+#[tokio::test]
+async fn a_request_is_in_the_audit_log_with_who_asked_for_what() {
+    if missing("a_request_is_in_the_audit_log_with_who_asked_for_what", &[Engine::Kubernetes]) {
+        return;
+    }
+    let kubernetes = Kubernetes::shared().await.unwrap();
+    apply(kubernetes, "default", &config_map("audited"));
+    let found = || {
+        let requests = kubernetes.requests().unwrap();
+        requests.into_iter().find(|request| request.is_write() && request.uri.contains("/configmaps"))
+    };
+    until("the write is logged", || found().is_some());
+    let request = found().unwrap();
+    assert_eq!((request.user.as_str(), request.verb.as_str(), request.code), ("admin", "create", 201));
+    assert_eq!((request.group.as_str(), request.resource.as_str()), ("", "configmaps"));
+    assert_eq!(request.namespace.as_deref(), Some("default"));
+    assert!(request.user_agent.starts_with("kubectl"), "{}", request.user_agent);
+    assert!(request.at.elapsed().unwrap() < Duration::from_mins(5));
+    let users = kubernetes.requests().unwrap().into_iter().map(|request| request.user);
+    assert_eq!(users.filter(|user| user.starts_with("system:kube-")).count(), 0);
+}
+
+#[tokio::test]
+async fn a_service_account_may_do_what_rbac_gives_it() {
+    if missing("a_service_account_may_do_what_rbac_gives_it", &[Engine::Kubernetes]) {
+        return;
+    }
+    let kubernetes = Kubernetes::shared().await.unwrap();
+    for arguments in [
+        "create namespace rbac",
+        "create serviceaccount reader -n rbac",
+        "create role reader -n rbac --verb=get --resource=configmaps",
+        "create rolebinding reader -n rbac --role=reader --serviceaccount=rbac:reader",
+    ] {
+        output(kubernetes.kubectl().args(arguments.split(' ')));
+    }
+    apply(kubernetes, "rbac", &config_map("readable"));
+    let kubeconfig = kubernetes.kubeconfig_for("rbac", "reader").unwrap();
+    let as_reader = |arguments: &str| {
+        let mut kubectl = kubernetes.kubectl();
+        kubectl.env("KUBECONFIG", &kubeconfig).args(arguments.split(' ')).output().unwrap()
+    };
+    until("the role is in force", || as_reader("get configmap readable -n rbac").status.success());
+    let refused = as_reader("delete configmap readable -n rbac");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("Forbidden") && said.contains("system:serviceaccount:rbac:reader"), "{said}");
+}
+
+#[tokio::test]
+async fn a_killed_api_server_comes_back_with_its_objects() {
+    if missing("a_killed_api_server_comes_back_with_its_objects", &[Engine::Kubernetes]) {
+        return;
+    }
+    let options = KubernetesOptions { controllers: false, audit: false };
+    let kubernetes = Kubernetes::start_with(options).await.unwrap();
+    apply(&kubernetes, "default", &config_map("kept"));
+    let pid = kubernetes.api_server_pid().unwrap();
+    kubernetes.kill_api_server().unwrap();
+    assert!(!kubernetes.kubectl().args(["get", "namespaces"]).output().unwrap().status.success());
+    kubernetes.restart_api_server().await.unwrap();
+    assert_ne!(kubernetes.api_server_pid(), Some(pid));
+    output(kubernetes.kubectl().args(["get", "configmap", "kept"]));
+    assert_eq!(kubernetes.requests().unwrap(), []);
+}
+
+fn config_map(name: &str) -> String {
+    format!(r#"{{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {{"name": "{name}"}}}}"#)
+}
+
+fn apply(kubernetes: &Kubernetes, namespace: &str, object: &str) {
+    let mut kubectl = kubernetes.kubectl();
+    kubectl
+        .args(["apply", "--namespace", namespace, "--filename=-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null());
+    let mut child = kubectl.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(object.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+fn output(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn until(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
