@@ -1,0 +1,1 @@
+//! How many members a workload needs, and why.

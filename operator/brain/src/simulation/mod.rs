@@ -1,0 +1,1 @@
+//! Planner and autoscaler over a recorded trace.
