@@ -35,8 +35,14 @@ def layer(root: str) -> bytes:
             relative = os.path.relpath(folder, root)
             if relative != ".":
                 tar.addfile(entry(relative, stat.S_IMODE(os.stat(folder).st_mode), tarfile.DIRTYPE))
-            for name in sorted(files):
+            links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+            for name in sorted(files + links):
                 path = os.path.join(folder, name)
+                if os.path.islink(path):
+                    info = entry(os.path.normpath(os.path.join(relative, name)), 0o777, tarfile.SYMTYPE)
+                    info.linkname = os.readlink(path)
+                    tar.addfile(info)
+                    continue
                 with open(path, "rb") as file:
                     content = file.read()
                 executable = os.stat(path).st_mode & stat.S_IXUSR
@@ -63,6 +69,7 @@ def main() -> None:
     parser.add_argument("archive", help="file to write")
     parser.add_argument("--name", required=True, help="name and tag, such as gochat:0.1.0")
     parser.add_argument("--entrypoint", required=True, help="program that runs")
+    parser.add_argument("--user", default="65532:65532", help="whom it runs as (%(default)s)")
     parser.add_argument("--label", action="append", default=[], metavar="KEY=VALUE")
     options = parser.parse_args()
 
@@ -75,9 +82,9 @@ def main() -> None:
         "created": EPOCH,
         "config": {
             "Entrypoint": [options.entrypoint],
-            "Env": ["PATH=/usr/bin", "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"],
+            "Env": ["PATH=/usr/local/bin:/usr/bin:/bin:/sbin", "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"],
             "Labels": dict(label.split("=", 1) for label in options.label),
-            "User": "65532:65532",
+            "User": options.user,
             "WorkingDir": "/",
         },
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest(plain)}"]},
