@@ -1,85 +1,60 @@
 //! etcd, one member.
 
-use std::time::Duration;
+use std::ops::Deref;
+use std::path::Path;
 
 use anyhow::Result;
-use tempfile::TempDir;
 
-use crate::process::{Process, text};
-use crate::{folder, free_port, probe};
+use crate::probe::Probe;
+use crate::process::text;
+use crate::server::Launch;
+use crate::{Server, free_port};
 
-const READY_WITHIN: Duration = Duration::from_secs(30);
-const HEALTH: &[u8] = b"GET /health HTTP/1.0\r\n\r\n";
+const HEALTH: Probe =
+    Probe::Bytes { request: b"GET /health HTTP/1.0\r\n\r\n", expected: br#""health":"true""# };
 
 /// One member.
 #[derive(Debug)]
-pub struct Etcd {
-    process: Process,
-    port: u16,
-    _folder: TempDir,
-}
+pub struct Etcd(Server);
 
 impl Etcd {
-    /// Starts one; tries other ports where another process was faster.
+    /// Starts one.
     pub async fn start() -> Result<Self> {
         Self::start_program("etcd", &[]).await
     }
 
     /// Starts another build of it, with more flags: the newest API servers don't take what distributions ship.
     pub(crate) async fn start_program(program: &str, flags: &[&str]) -> Result<Self> {
-        crate::process::tries(|| Self::try_start(program, flags)).await
-    }
-
-    async fn try_start(program: &str, flags: &[&str]) -> Result<Self> {
-        let port = free_port()?;
-        let folder = folder::temporary("etcd-")?;
-        let (client, peer) =
-            (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{}", free_port()?));
-        let (data, cluster) = (text(folder.path().join("data")), format!("a={peer}"));
-        let arguments = [
-            &["--name", "a"] as &[&str],
-            &["--data-dir", &data],
-            &["--listen-client-urls", &client, "--advertise-client-urls", &client],
-            &["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer],
-            &["--initial-cluster", &cluster],
-            &["--heartbeat-interval", "50", "--election-timeout", "250"],
-            flags,
-        ];
-        let arguments = std::iter::once(program).chain(arguments.concat()).map(str::to_owned).collect();
-        let process = Process::start("etcd", arguments, Vec::new(), &folder.path().join("log"))?;
-        let etcd = Self { process, port, _folder: folder };
-        etcd.ready().await?;
-        Ok(etcd)
+        let launch = |folder: &Path, port: u16| {
+            Ok(Launch { arguments: arguments(program, folder, port, free_port()?, flags), probe: HEALTH })
+        };
+        Server::start("etcd", launch).await.map(Self)
     }
 
     /// `http://127.0.0.1:port`.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://{}", self.address())
     }
+}
 
-    /// `127.0.0.1:port`.
-    pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
-    }
+impl Deref for Etcd {
+    type Target = Server;
 
-    /// The process id while it runs.
-    pub fn pid(&self) -> Option<u32> {
-        self.process.pid()
+    fn deref(&self) -> &Server {
+        &self.0
     }
+}
 
-    /// SIGKILL.
-    pub fn kill(&self) -> Result<()> {
-        self.process.kill()
-    }
-
-    /// Starts it again on the same port and data; returns how long it took to answer.
-    pub async fn restart(&self) -> Result<Duration> {
-        self.kill()?;
-        self.process.spawn()?;
-        self.ready().await
-    }
-
-    async fn ready(&self) -> Result<Duration> {
-        self.process.ready(READY_WITHIN, || probe::answers(self.port, HEALTH, br#""health":"true""#)).await
-    }
+fn arguments(program: &str, folder: &Path, port: u16, peer_port: u16, flags: &[&str]) -> Vec<String> {
+    let (client, peer) = (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{peer_port}"));
+    let (data, cluster) = (text(folder.join("data")), format!("a={peer}"));
+    let arguments: [&[&str]; _] = [
+        &[program, "--name", "a", "--data-dir", &data],
+        &["--listen-client-urls", &client, "--advertise-client-urls", &client],
+        &["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer],
+        &["--initial-cluster", &cluster],
+        &["--heartbeat-interval", "50", "--election-timeout", "250"],
+        flags,
+    ];
+    arguments.concat().into_iter().map(str::to_owned).collect()
 }

@@ -16,21 +16,20 @@ mod launch;
 mod programs;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use crate::process::{self, Process};
-use crate::{Etcd, folder, free_port};
+use crate::process::Process;
+use crate::{Etcd, Server};
 pub use audit::Request;
 use programs::Programs;
 pub(crate) use programs::lacking;
 
-const READY_WITHIN: Duration = Duration::from_mins(2);
+const CONTROLLERS_WITHIN: Duration = Duration::from_mins(1);
 
 /// What runs beside etcd and the API server.
 #[derive(Clone, Copy, Debug)]
@@ -51,25 +50,30 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct Kubernetes {
     // Dropped in this order: who talks to another goes first.
-    _controllers: Vec<Process>,
-    api_server: Process,
-    _etcd: Etcd,
+    controllers: Vec<Process>,
+    api_server: Server,
+    etcd: Etcd,
     programs: Programs,
     options: Options,
-    port: u16,
-    folder: TempDir,
 }
 
 impl Kubernetes {
-    /// Starts one with controllers and audit log; ready for use by the time it returns.
+    /// Starts one with controllers and audit log; ready for use when it returns.
     pub async fn start() -> Result<Self> {
         Self::start_with(Options::default()).await
     }
 
-    /// Starts one; tries other ports where another process was faster.
+    /// Starts one.
     pub async fn start_with(options: Options) -> Result<Self> {
         let programs = Programs::find(options.controllers)?;
-        process::tries(|| Self::try_start(&programs, options)).await
+        let etcd = Etcd::start_program(&programs.path("etcd"), &["--unsafe-no-fsync"]).await?;
+        let launch = |folder: &Path, port| launch::api_server(&programs, folder, port, &etcd, options.audit);
+        let api_server = Server::start("kube-apiserver", launch).await?;
+        let mut kubernetes = Self { controllers: Vec::new(), api_server, etcd, programs, options };
+        if options.controllers {
+            kubernetes.controllers = kubernetes.start_controllers().await?;
+        }
+        Ok(kubernetes)
     }
 
     /// The one that all tests of this process share: started by whoever asks first, ended with the process.
@@ -78,50 +82,32 @@ impl Kubernetes {
         SHARED.get_or_try_init(Self::start).await
     }
 
-    async fn try_start(programs: &Programs, options: Options) -> Result<Self> {
-        let folder = folder::temporary("kubernetes-")?;
-        let etcd = Etcd::start_program(&programs.path("etcd"), &["--unsafe-no-fsync"]).await?;
-        let port = free_port()?;
-        launch::write_files(folder.path(), port)?;
-        let start = |program: &str, mut arguments: Vec<String>| {
-            arguments.insert(0, programs.path(program));
-            Process::start(program, arguments, Vec::new(), &folder.path().join(format!("{program}.log")))
+    async fn start_controllers(&self) -> Result<Vec<Process>> {
+        let folder = self.api_server.folder();
+        let start = |name: &str, arguments| {
+            Process::start(name, arguments, Vec::new(), &folder.join(format!("{name}.log")))
         };
-        let api_server =
-            start("kube-apiserver", launch::api_server(folder.path(), port, &etcd.url(), options.audit))?;
-        let mut kubernetes = Self {
-            _controllers: Vec::new(),
-            api_server,
-            _etcd: etcd,
-            programs: programs.clone(),
-            options,
-            port,
-            folder,
+        let manager = start("kube-controller-manager", launch::controller_manager(&self.programs, folder))?;
+        let scheduler = start("kube-scheduler", launch::scheduler(&self.programs, folder))?;
+        // Without its ServiceAccount no pod can be made: the last thing that a test would have to wait for.
+        let account = || async {
+            let mut kubectl = self.kubectl();
+            kubectl.args(["get", "serviceaccount", "default", "--namespace=default"]);
+            let output = tokio::process::Command::from(kubectl).output().await;
+            output.is_ok_and(|output| output.status.success())
         };
-        kubernetes.api_server_ready().await?;
-        if options.controllers {
-            let folder = kubernetes.folder.path();
-            let start = |program: &str, mut arguments: Vec<String>| {
-                arguments.insert(0, programs.path(program));
-                Process::start(program, arguments, Vec::new(), &folder.join(format!("{program}.log")))
-            };
-            let manager = start("kube-controller-manager", launch::controller_manager(folder))?;
-            let scheduler = start("kube-scheduler", launch::scheduler(folder))?;
-            // A pod is refused until its ServiceAccount is there.
-            manager.ready(READY_WITHIN, || kubernetes.answers(&["get", "serviceaccount", "default"])).await?;
-            kubernetes._controllers = vec![manager, scheduler];
-        }
-        Ok(kubernetes)
+        manager.ready(CONTROLLERS_WITHIN, account).await?;
+        Ok(vec![manager, scheduler])
     }
 
     /// `https://127.0.0.1:port`.
     pub fn url(&self) -> String {
-        format!("https://127.0.0.1:{}", self.port)
+        format!("https://{}", self.api_server.address())
     }
 
     /// A kubeconfig whose user `admin` may do everything.
     pub fn kubeconfig(&self) -> PathBuf {
-        self.folder.path().join(launch::ADMIN)
+        self.api_server.folder().join(launch::ADMIN)
     }
 
     /// A kubeconfig for a ServiceAccount that is there, with a token for a day: it may do what RBAC gives to it.
@@ -137,15 +123,15 @@ impl Kubernetes {
             String::from_utf8_lossy(&output.stderr)
         );
         let token = String::from_utf8(output.stdout)?;
-        let path = self.folder.path().join(format!("{namespace}.{service_account}.kubeconfig"));
-        launch::write_kubeconfig(&path, self.port, token.trim())?;
+        let path = self.api_server.folder().join(format!("{namespace}.{service_account}.kubeconfig"));
+        launch::write_kubeconfig(&path, self.api_server.port(), token.trim())?;
         Ok(path)
     }
 
     /// The `kubectl` of the same version, as cluster admin.
     pub fn kubectl(&self) -> Command {
         let mut command = Command::new(self.programs.path("kubectl"));
-        command.env("KUBECONFIG", self.kubeconfig()).env("HOME", self.folder.path());
+        command.env("KUBECONFIG", self.kubeconfig()).env("HOME", self.api_server.folder());
         command
     }
 
@@ -156,14 +142,9 @@ impl Kubernetes {
         if !self.options.audit {
             return Ok(Vec::new());
         }
-        let path = self.folder.path().join(launch::AUDIT_LOG);
+        let path = self.api_server.folder().join(launch::AUDIT_LOG);
         let log = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
         audit::requests(&log)
-    }
-
-    /// The API server's process id while it runs.
-    pub fn api_server_pid(&self) -> Option<u32> {
-        self.api_server.pid()
     }
 
     /// SIGKILL to the API server; the rest keeps running.
@@ -173,26 +154,14 @@ impl Kubernetes {
 
     /// Starts the API server again, on the same port and data; returns how long it took to be ready.
     pub async fn restart_api_server(&self) -> Result<Duration> {
-        self.kill_api_server()?;
-        self.api_server.spawn()?;
-        self.api_server_ready().await
+        self.api_server.restart().await
     }
 
-    async fn api_server_ready(&self) -> Result<Duration> {
-        let ready = || async {
-            // kubectl takes a quarter of a second of a core: ask only once there is somebody to answer.
-            tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await.is_ok()
-                && self.answers(&["get", "--raw", "/readyz"]).await
-                // Made a moment after the server calls itself ready.
-                && self.answers(&["get", "namespace", "default"]).await
-        };
-        self.api_server.ready(READY_WITHIN, ready).await
-    }
-
-    async fn answers(&self, arguments: &[&str]) -> bool {
-        let mut command = self.kubectl();
-        command.args(arguments).arg("--request-timeout=5s");
-        let output = tokio::process::Command::from(command).output().await;
-        output.is_ok_and(|output| output.status.success())
+    /// Process ids by program, of those that run.
+    pub fn pids(&self) -> Vec<(String, u32)> {
+        let servers = [("etcd", self.etcd.pid()), ("kube-apiserver", self.api_server.pid())];
+        let servers = servers.map(|(name, pid)| (name.to_owned(), pid));
+        let controllers = self.controllers.iter().map(|process| (process.name().to_owned(), process.pid()));
+        servers.into_iter().chain(controllers).filter_map(|(name, pid)| Some((name, pid?))).collect()
     }
 }

@@ -1,9 +1,10 @@
 //! Real Kafka, MariaDB, Redis, etcd and Kubernetes API as private processes on loopback, for tests and benchmarks.
 //!
 //! ```text
-//! Stack ──▶ Kafka, MariaDb, Redis, Etcd     start, wait for a real answer, kill (SIGKILL), restart on the same port and data
-//! Kubernetes ──▶ Etcd, API server, controllers, scheduler; kubectl, kubeconfigs, what was asked of it (audit)
-//!               └─▶ process                 one child process: ends with its handle or with us, whichever is first
+//! Stack ───────▶ Kafka, MariaDb, Redis, Etcd
+//! Kubernetes ──▶ Etcd, API server, controllers; gives kubectl, kubeconfigs, and what was asked of it
+//!                   └─▶ Server ──▶ Process    starts on a free port, waits for a real answer; killed (SIGKILL) and
+//!                                             restarted on the same port and data
 //! available, skip_loudly                    what this machine lacks is skipped by name, and counted by `make test`
 //! ```
 //!
@@ -24,6 +25,7 @@ mod ports;
 mod probe;
 mod process;
 mod redis;
+mod server;
 mod skip;
 mod stack;
 
@@ -34,6 +36,7 @@ pub use mariadb::MariaDb;
 pub use ports::free_port;
 pub use process::Process;
 pub use redis::Redis;
+pub use server::Server;
 pub use skip::{Engine, available, missing, skip_loudly};
 pub use stack::Stack;
 

@@ -1,25 +1,20 @@
 //! MariaDB, standing for everything that speaks MySQL's protocol.
 
+use std::ops::Deref;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::process::{Process, program, text};
-use crate::{Tuning, folder, free_port};
-
-const READY_WITHIN: Duration = Duration::from_mins(1);
+use crate::probe::Probe;
+use crate::process::{program, text};
+use crate::server::Launch;
+use crate::{Server, Tuning, folder};
 
 /// One server; every commit is flushed, as in production.
 #[derive(Debug)]
-pub struct MariaDb {
-    process: Process,
-    port: u16,
-    folder: TempDir,
-}
+pub struct MariaDb(Server);
 
 impl MariaDb {
     /// Starts one for functional tests, with an empty database `gochat`.
@@ -27,23 +22,14 @@ impl MariaDb {
         Self::start_for(Tuning::Function).await
     }
 
-    /// Starts one; tries other ports where another process was faster.
+    /// Starts one.
     pub async fn start_for(tuning: Tuning) -> Result<Self> {
-        crate::process::tries(|| Self::try_start(tuning)).await
-    }
-
-    async fn try_start(tuning: Tuning) -> Result<Self> {
-        let port = free_port()?;
-        let folder = folder::temporary("db-")?;
-        folder::copy(&template(), &folder.path().join("data"))?;
-        let process = Process::start(
-            "mariadb",
-            arguments(tuning, &folder, port)?,
-            Vec::new(),
-            &folder.path().join("log"),
-        )?;
-        let mariadb = Self { process, port, folder };
-        mariadb.ready().await?;
+        let launch = |folder: &Path, port: u16| {
+            folder::copy(&template(), &folder.join("data"))?;
+            let ping = ("mariadb-admin".to_owned(), client_arguments(folder, &["ping"]));
+            Ok(Launch { arguments: arguments(tuning, folder, port)?, probe: Probe::Programs(vec![ping]) })
+        };
+        let mariadb = Self(Server::start("mariadb", launch).await?);
         mariadb.create_database("gochat").await?;
         Ok(mariadb)
     }
@@ -53,16 +39,12 @@ impl MariaDb {
         self.url_of("gochat")
     }
 
-    /// `127.0.0.1:port`.
-    pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
-    }
-
     /// Makes an empty database, so that tests can share the server; returns its URL.
     pub async fn create_database(&self, name: &str) -> Result<String> {
         let statement =
             format!("CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin");
-        let output = self.client("mariadb").args(["-e", &statement]).output().await.context("run mariadb")?;
+        let arguments = client_arguments(self.folder(), &["-e", &statement]);
+        let output = Command::new("mariadb").args(arguments).output().await.context("run mariadb")?;
         ensure!(
             output.status.success(),
             "create database {name}: {}",
@@ -71,39 +53,16 @@ impl MariaDb {
         Ok(self.url_of(name))
     }
 
-    /// The process id while it runs.
-    pub fn pid(&self) -> Option<u32> {
-        self.process.pid()
-    }
-
-    /// SIGKILL.
-    pub fn kill(&self) -> Result<()> {
-        self.process.kill()
-    }
-
-    /// Starts it again on the same port and data; returns how long it took to answer.
-    pub async fn restart(&self) -> Result<Duration> {
-        self.kill()?;
-        self.process.spawn()?;
-        self.ready().await
-    }
-
-    async fn ready(&self) -> Result<Duration> {
-        let ping = || async {
-            let output = self.client("mariadb-admin").arg("ping").output().await;
-            output.is_ok_and(|output| output.status.success())
-        };
-        self.process.ready(READY_WITHIN, ping).await
-    }
-
-    fn client(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command.args(["--no-defaults", "-uroot", "-S"]).arg(self.folder.path().join("s"));
-        command
-    }
-
     fn url_of(&self, database: &str) -> String {
-        format!("mysql://root@127.0.0.1:{}/{database}", self.port)
+        format!("mysql://root@{}/{database}", self.address())
+    }
+}
+
+impl Deref for MariaDb {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.0
     }
 }
 
@@ -112,13 +71,19 @@ pub(crate) fn template() -> PathBuf {
     folder::cache().join("mariadb/template")
 }
 
-fn arguments(tuning: Tuning, folder: &TempDir, port: u16) -> Result<Vec<String>> {
+fn client_arguments(folder: &Path, more: &[&str]) -> Vec<String> {
+    let socket = text(folder.join("s"));
+    let all: [&[&str]; _] = [&["--no-defaults", "-uroot", "-S", &socket], more];
+    all.concat().into_iter().map(str::to_owned).collect()
+}
+
+fn arguments(tuning: Tuning, folder: &Path, port: u16) -> Result<Vec<String>> {
     let server = program("mariadbd").context("mariadbd is not installed")?;
     let buffer_pool = match tuning {
         Tuning::Function => "64M",
         Tuning::Load => "512M",
     };
-    let path = text(folder.path());
+    let path = text(folder);
     let mut arguments = vec![
         text(server),
         "--no-defaults".to_owned(),

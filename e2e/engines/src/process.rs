@@ -109,7 +109,7 @@ impl Process {
     ) -> Result<Duration> {
         let begun = Instant::now();
         loop {
-            if let Ok(true) = tokio::time::timeout(Duration::from_secs(2), answers()).await {
+            if let Ok(true) = tokio::time::timeout(Duration::from_secs(5), answers()).await {
                 return Ok(begun.elapsed());
             }
             if let Some(status) = self.exited()? {

@@ -1,11 +1,16 @@
 //! The flags and files of each program.
 
+use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use super::programs::Programs;
+use crate::Etcd;
+use crate::probe::Probe;
 use crate::process::text;
+use crate::server::Launch;
 
 /// The files, in the control plane's folder.
 pub(super) const ADMIN: &str = "kubeconfig";
@@ -38,12 +43,12 @@ rules:
 "#;
 
 /// Writes what the programs read.
-pub(super) fn write_files(folder: &Path, port: u16) -> Result<()> {
+fn write_files(folder: &Path, port: u16) -> Result<()> {
     let mut tokens = String::new();
     for (file, user, group) in USERS {
         // Whoever can read the folder may have the token; loopback and a temporary folder are all the protection it needs.
         let token = format!("token-{user}");
-        tokens += &format!("{token},{user},{user},{group}\n");
+        writeln!(tokens, "{token},{user},{user},{group}")?;
         write_kubeconfig(&folder.join(file), port, &token)?;
     }
     write(&folder.join(TOKENS), &tokens)?;
@@ -68,16 +73,24 @@ pub(super) fn write_kubeconfig(path: &Path, port: u16, token: &str) -> Result<()
     write(path, &format!("{content:#}\n"))
 }
 
-pub(super) fn api_server(folder: &Path, port: u16, etcd: &str, audit: bool) -> Vec<String> {
+pub(super) fn api_server(
+    programs: &Programs,
+    folder: &Path,
+    port: u16,
+    etcd: &Etcd,
+    audit: bool,
+) -> Result<Launch> {
+    write_files(folder, port)?;
     let file = |name: &str| text(folder.join(name));
-    let mut flags = vec![
-        format!("--etcd-servers={etcd}"),
+    let mut arguments = vec![
+        programs.path("kube-apiserver"),
+        format!("--etcd-servers={}", etcd.url()),
         format!("--secure-port={port}"),
         "--bind-address=127.0.0.1".to_owned(),
         "--advertise-address=127.0.0.1".to_owned(),
         // The `kubernetes` Service may not point to loopback, and nobody would follow it.
         "--endpoint-reconciler-type=none".to_owned(),
-        // The range for benchmarks (RFC 2544), which no host around us can have.
+        // Of the range for benchmarks (RFC 2544): no host that a test means to reach is there.
         "--service-cluster-ip-range=198.19.0.0/16".to_owned(),
         format!("--cert-dir={}", file("certs")),
         format!("--token-auth-file={}", file(TOKENS)),
@@ -87,17 +100,25 @@ pub(super) fn api_server(folder: &Path, port: u16, etcd: &str, audit: bool) -> V
         format!("--service-account-signing-key-file={}", file(KEY)),
     ];
     if audit {
-        flags.push(format!("--audit-policy-file={}", file(AUDIT_POLICY)));
-        flags.push(format!("--audit-log-path={}", file(AUDIT_LOG)));
-        // One file: a rotated one would be forgotten when requests are counted. In MB.
-        flags.push("--audit-log-maxsize=10000".to_owned());
+        arguments.push(format!("--audit-policy-file={}", file(AUDIT_POLICY)));
+        arguments.push(format!("--audit-log-path={}", file(AUDIT_LOG)));
+        // One file: what is in a rotated one would not be counted. In MB.
+        arguments.push("--audit-log-maxsize=10000".to_owned());
     }
-    flags
+    let ask = |question: &[&str]| {
+        let kubeconfig = format!("--kubeconfig={}", file(ADMIN));
+        let arguments = question.iter().copied().chain([kubeconfig.as_str()]).map(str::to_owned).collect();
+        (programs.path("kubectl"), arguments)
+    };
+    // The namespace is made a moment after the server calls itself ready.
+    let probe = Probe::Programs(vec![ask(&["get", "--raw=/readyz"]), ask(&["get", "namespace", "default"])]);
+    Ok(Launch { arguments, probe })
 }
 
-pub(super) fn controller_manager(folder: &Path) -> Vec<String> {
+pub(super) fn controller_manager(programs: &Programs, folder: &Path) -> Vec<String> {
     let file = |name: &str| text(folder.join(name));
     vec![
+        programs.path("kube-controller-manager"),
         format!("--kubeconfig={}", file(MANAGER)),
         format!("--service-account-private-key-file={}", file(KEY)),
         format!("--root-ca-file={}", file(CERTIFICATE)),
@@ -105,14 +126,15 @@ pub(super) fn controller_manager(folder: &Path) -> Vec<String> {
         "--leader-elect=false".to_owned(),
         // It serves nobody: no port.
         "--secure-port=0".to_owned(),
-        // A test that makes thousands of objects measures its subject, not this client's limit of 20 a second.
+        // A test that makes thousands of objects measures its subject, not this client's limit of 20 requests a second.
         "--kube-api-qps=500".to_owned(),
         "--kube-api-burst=1000".to_owned(),
     ]
 }
 
-pub(super) fn scheduler(folder: &Path) -> Vec<String> {
+pub(super) fn scheduler(programs: &Programs, folder: &Path) -> Vec<String> {
     vec![
+        programs.path("kube-scheduler"),
         format!("--kubeconfig={}", text(folder.join(SCHEDULER))),
         "--leader-elect=false".to_owned(),
         "--secure-port=0".to_owned(),
