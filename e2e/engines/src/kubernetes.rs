@@ -16,8 +16,9 @@ mod launch;
 mod programs;
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -53,6 +54,7 @@ pub struct Kubernetes {
     controllers: Vec<Process>,
     api_server: Server,
     etcd: Etcd,
+    kubeconfig: PathBuf,
     programs: Programs,
     options: Options,
 }
@@ -69,7 +71,9 @@ impl Kubernetes {
         let etcd = Etcd::start_program(&programs.path("etcd"), &["--unsafe-no-fsync"]).await?;
         let launch = |folder: &Path, port| launch::api_server(&programs, folder, port, &etcd, options.audit);
         let api_server = Server::start("kube-apiserver", launch).await?;
-        let mut kubernetes = Self { controllers: Vec::new(), api_server, etcd, programs, options };
+        let kubeconfig = api_server.folder().join(launch::ADMIN);
+        let mut kubernetes =
+            Self { controllers: Vec::new(), api_server, etcd, kubeconfig, programs, options };
         if options.controllers {
             kubernetes.controllers = kubernetes.start_controllers().await?;
         }
@@ -106,8 +110,8 @@ impl Kubernetes {
     }
 
     /// A kubeconfig whose user `admin` may do everything.
-    pub fn kubeconfig(&self) -> PathBuf {
-        self.api_server.folder().join(launch::ADMIN)
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
     }
 
     /// A kubeconfig for a ServiceAccount that is there, with a token for a day: it may do what RBAC gives to it.
@@ -131,8 +135,20 @@ impl Kubernetes {
     /// The `kubectl` of the same version, as cluster admin.
     pub fn kubectl(&self) -> Command {
         let mut command = Command::new(self.programs.path("kubectl"));
-        command.env("KUBECONFIG", self.kubeconfig()).env("HOME", self.api_server.folder());
+        command.env("KUBECONFIG", &self.kubeconfig).env("HOME", self.api_server.folder());
         command
+    }
+
+    /// Server-side apply of objects in YAML or JSON, as cluster admin; what names no namespace is in `default`.
+    pub fn apply(&self, objects: &str) -> Result<()> {
+        let mut kubectl = self.kubectl();
+        kubectl.args(["apply", "--server-side", "--filename=-"]);
+        kubectl.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = kubectl.spawn().context("run kubectl")?;
+        child.stdin.take().context("a pipe to kubectl")?.write_all(objects.as_bytes())?;
+        let output = child.wait_with_output()?;
+        ensure!(output.status.success(), "kubectl apply: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
     }
 
     /// What was asked of the API server so far, by all but Kubernetes' own programs; empty where `audit` is off.

@@ -1,8 +1,7 @@
 //! The control plane does what the operator's tests rely on.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use gochat_engines::{Engine, Kubernetes, KubernetesOptions, missing};
@@ -17,7 +16,7 @@ async fn a_deployment_gets_its_pods_and_they_stay_pending() {
         return;
     }
     let kubernetes = Kubernetes::shared().await.unwrap();
-    apply(kubernetes, "default", DEPLOYMENT);
+    kubernetes.apply(DEPLOYMENT).unwrap();
     let pods = ["get", "pods", "--selector=app=web", "--output=jsonpath={.items[*].status.phase}"];
     until("two pods are pending", || output(kubernetes.kubectl().args(pods)) == "Pending Pending").await;
 }
@@ -28,16 +27,17 @@ async fn a_request_is_in_the_audit_log_with_who_asked_for_what() {
         return;
     }
     let kubernetes = Kubernetes::shared().await.unwrap();
-    apply(kubernetes, "default", &config_map("audited"));
+    kubernetes.apply(&config_map("default", "audited")).unwrap();
     let found = || {
         let requests = kubernetes.requests().unwrap();
         requests.into_iter().find(|request| request.is_write() && request.uri.contains("/configmaps"))
     };
     until("the write is logged", || found().is_some()).await;
     let request = found().unwrap();
-    assert_eq!((request.user.as_str(), request.verb.as_str(), request.code), ("admin", "create", 201));
+    assert_eq!((request.user.as_str(), request.verb.as_str(), request.code), ("admin", "patch", 201));
     assert_eq!((request.group.as_str(), request.resource.as_str()), ("", "configmaps"));
     assert_eq!(request.namespace.as_deref(), Some("default"));
+    assert_eq!(request.name.as_deref(), Some("audited"));
     assert!(request.user_agent.starts_with("kubectl"), "{}", request.user_agent);
     assert!(request.at.elapsed().unwrap() < Duration::from_mins(5));
     let users = kubernetes.requests().unwrap().into_iter().map(|request| request.user);
@@ -58,7 +58,7 @@ async fn a_service_account_may_do_what_rbac_gives_it() {
     ] {
         output(kubernetes.kubectl().args(arguments.split(' ')));
     }
-    apply(kubernetes, "rbac", &config_map("readable"));
+    kubernetes.apply(&config_map("rbac", "readable")).unwrap();
     let kubeconfig = kubernetes.kubeconfig_for("rbac", "reader").unwrap();
     let as_reader = |arguments: &str| {
         let mut kubectl = kubernetes.kubectl();
@@ -71,13 +71,23 @@ async fn a_service_account_may_do_what_rbac_gives_it() {
 }
 
 #[tokio::test]
+async fn what_the_api_server_refuses_is_an_error_with_its_words() {
+    if missing("what_the_api_server_refuses_is_an_error_with_its_words", &[Engine::Kubernetes]) {
+        return;
+    }
+    let kubernetes = Kubernetes::shared().await.unwrap();
+    let refused = kubernetes.apply(&config_map("nowhere", "lost")).unwrap_err().to_string();
+    assert!(refused.contains(r#"namespaces "nowhere" not found"#), "{refused}");
+}
+
+#[tokio::test]
 async fn a_killed_api_server_comes_back_with_its_objects() {
     if missing("a_killed_api_server_comes_back_with_its_objects", &[Engine::Kubernetes]) {
         return;
     }
     let options = KubernetesOptions { controllers: false, audit: false };
     let kubernetes = Kubernetes::start_with(options).await.unwrap();
-    apply(&kubernetes, "default", &config_map("kept"));
+    kubernetes.apply(&config_map("default", "kept")).unwrap();
     let before = kubernetes.pids();
     kubernetes.kill_api_server().unwrap();
     assert!(!kubernetes.kubectl().args(["get", "namespaces"]).output().unwrap().status.success());
@@ -89,19 +99,8 @@ async fn a_killed_api_server_comes_back_with_its_objects() {
     assert_eq!(kubernetes.requests().unwrap(), []);
 }
 
-fn config_map(name: &str) -> String {
-    format!(r#"{{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {{"name": "{name}"}}}}"#)
-}
-
-fn apply(kubernetes: &Kubernetes, namespace: &str, object: &str) {
-    let mut kubectl = kubernetes.kubectl();
-    kubectl
-        .args(["apply", "--namespace", namespace, "--filename=-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null());
-    let mut child = kubectl.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(object.as_bytes()).unwrap();
-    assert!(child.wait().unwrap().success());
+fn config_map(namespace: &str, name: &str) -> String {
+    format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{namespace: {namespace}, name: {name}}}}}")
 }
 
 fn output(command: &mut Command) -> String {

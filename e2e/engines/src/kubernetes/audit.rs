@@ -116,3 +116,32 @@ impl Event {
         })
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use super::*;
+
+    const EVENT: &str = r#"{"kind":"Event","level":"Metadata","auditID":"@ID","stage":"@STAGE","requestURI":"/apis/apps/v1/deployments?watch=true","verb":"watch","user":{"username":"admin"},"sourceIPs":["127.0.0.1"],"objectRef":{"resource":"deployments","apiGroup":"apps","apiVersion":"v1"},"responseStatus":{"metadata":{},"code":200},"requestReceivedTimestamp":"2026-01-02T03:04:05.123456Z","stageTimestamp":"2026-01-02T03:04:05.123456Z"}"#;
+
+    fn event(id: &str, stage: &str) -> String {
+        EVENT.replace("@ID", id).replace("@STAGE", stage) + "\n"
+    }
+
+    #[test]
+    fn a_watch_counts_once_whether_it_goes_on_or_has_ended() {
+        let log =
+            event("a", "ResponseStarted") + &event("b", "ResponseStarted") + &event("a", "ResponseComplete");
+        let requests = requests(&log).unwrap();
+        assert_eq!(requests.len(), 2);
+        assert_eq!((requests[0].group.as_str(), requests[0].resource.as_str()), ("apps", "deployments"));
+        assert_eq!((requests[0].code, requests[0].name.as_deref()), (200, None));
+        assert!(!requests[0].is_write());
+    }
+
+    #[test]
+    fn a_line_still_in_writing_is_left_for_the_next_look() {
+        let log = event("a", "ResponseComplete") + r#"{"kind":"Event","level":"Met"#;
+        assert_eq!(requests(&log).unwrap().len(), 1);
+    }
+}

@@ -13,7 +13,7 @@ const API: [&str; 3] = ["etcd", "kube-apiserver", "kubectl"];
 const CONTROLLERS: [&str; 2] = ["kube-controller-manager", "kube-scheduler"];
 
 /// Programs of one origin, never mixed: a distribution's old etcd is on many a `PATH`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Programs {
     Folder(PathBuf),
     Path,
@@ -24,11 +24,12 @@ impl Programs {
     pub(super) fn find(controllers: bool) -> Result<Self> {
         let assets = std::env::var_os("KUBEBUILDER_ASSETS").map(|folder| Self::Folder(folder.into()));
         let built = Self::Folder(folder::cache().join(format!("kubernetes-{VERSION}")));
-        assets
-            .into_iter()
-            .chain([Self::Path, built])
-            .find(|programs| programs.has(&API) && (!controllers || programs.has(&CONTROLLERS)))
+        Self::first(assets.into_iter().chain([Self::Path, built]), controllers)
             .context("no Kubernetes programs here (run e2e/engines/install.sh kubernetes)")
+    }
+
+    fn first(mut origins: impl Iterator<Item = Self>, controllers: bool) -> Option<Self> {
+        origins.find(|programs| programs.has(&API) && (!controllers || programs.has(&CONTROLLERS)))
     }
 
     /// The program as an argument.
@@ -50,4 +51,25 @@ impl Programs {
 /// What is missing to start everything; `None` where nothing is.
 pub(crate) fn lacking() -> Option<String> {
     Programs::find(true).err().map(|error| error.to_string())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn assets_without_controllers_serve_those_who_need_none() {
+        let (assets, built) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for name in API {
+            std::fs::write(assets.path().join(name), "").unwrap();
+        }
+        for name in API.iter().chain(&CONTROLLERS) {
+            std::fs::write(built.path().join(name), "").unwrap();
+        }
+        let origins = [assets.path(), built.path()].map(|path| Programs::Folder(path.to_owned()));
+        let first = |controllers| Programs::first(origins.iter().cloned(), controllers);
+        assert_eq!([first(false), first(true)], origins.clone().map(Some));
+        assert_eq!(Programs::first(std::iter::empty(), false), None);
+    }
 }
