@@ -88,17 +88,14 @@ pub(crate) async fn wait_for(
             Err(error) if Instant::now() >= deadline => return Err(error),
             Err(error) => error,
         };
-        match (&error, &mut view) {
-            (CoordError::Held { .. }, Some(view)) => {
-                let next = (Instant::now() + store.held_pause()).min(deadline);
-                // Either way it is tried again; a changed view is only sooner.
-                let _ = timeout_at(next, view.changed()).await;
-            }
-            _ => {
-                let pause = Duration::from_millis(rand::rng().random_range(50..250));
-                let next = (Instant::now() + pause).min(deadline);
-                sleep(next.saturating_duration_since(Instant::now())).await;
-            }
+        if let (CoordError::Held { .. }, Some(view)) = (&error, &mut view) {
+            let next = (Instant::now() + store.held_pause()).min(deadline);
+            // Either way it is tried again; a changed view is only sooner.
+            let _ = timeout_at(next, view.changed()).await;
+        } else {
+            let pause = Duration::from_millis(rand::rng().random_range(50..250));
+            let next = (Instant::now() + pause).min(deadline);
+            sleep(next.saturating_duration_since(Instant::now())).await;
         }
     }
 }

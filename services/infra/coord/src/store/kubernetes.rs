@@ -46,10 +46,10 @@
 //!
 //! | API group | resources | verbs |
 //! | --- | --- | --- |
-//! | coordination.k8s.io | leases | get, list, watch, create, patch, delete, deletecollection |
+//! | coordination.k8s.io | leases | get, list, watch, create, patch, delete |
 //! | gochat.io | gochatplacements | get, list, watch |
 //!
-//! Names can't be restricted: `create` and `deletecollection` know none. Whoever publishes a placement
+//! Names can't be restricted: `create` and `list` know none. Whoever publishes a placement
 //! (`gochat placement move`) needs create and patch on gochatplacements as well; pods don't.
 
 mod client;
@@ -122,11 +122,19 @@ impl Kubernetes {
         Ok(store)
     }
 
+    /// One call about a key. Its limit is short, since a session's keeper waits for it between two beats.
     async fn ask<T>(
         &self,
         call: impl Future<Output = Result<T, kube::Error>>,
     ) -> Result<Answer<T>, StoreError> {
-        match tokio::time::timeout(self.call_timeout, call).await {
+        Self::ask_within(self.call_timeout, call).await
+    }
+
+    async fn ask_within<T>(
+        limit: Duration,
+        call: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<Answer<T>, StoreError> {
+        match tokio::time::timeout(limit, call).await {
             Ok(Ok(value)) => Ok(Answer::Done(value)),
             Ok(Err(kube::Error::Api(status))) => match status.code {
                 404 => Ok(Answer::Absent),
@@ -134,7 +142,7 @@ impl Kubernetes {
                 code => Err(StoreError::Away(format!("{code} {}: {}", status.reason, status.message))),
             },
             Ok(Err(error)) => Err(StoreError::Away(client::reason(&error))),
-            Err(_) => Err(StoreError::Away(format!("no answer in {:?}", self.call_timeout))),
+            Err(_) => Err(StoreError::Away(format!("no answer in {limit:?}"))),
         }
     }
 
@@ -158,10 +166,10 @@ impl Kubernetes {
     }
 
     /// Deletes one version of an object.
-    async fn delete(&self, key: &str, version: String) -> Result<Answer<()>, StoreError> {
+    async fn delete(&self, name: &str, version: String) -> Result<Answer<()>, StoreError> {
         let preconditions = Preconditions { resource_version: Some(version), uid: None };
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-        match self.ask(self.leases.delete(&self.names.object(key), &params)).await? {
+        match self.ask(self.leases.delete(name, &params)).await? {
             Answer::Done(_) => Ok(Answer::Done(())),
             Answer::Absent => Ok(Answer::Absent),
             Answer::Conflict => Ok(Answer::Conflict),
@@ -258,7 +266,7 @@ impl Kubernetes {
                 return Ok(());
             }
             let version = found.metadata.resource_version.unwrap_or_default();
-            if !matches!(self.delete(key, version).await?, Answer::Conflict) {
+            if !matches!(self.delete(&self.names.object(key), version).await?, Answer::Conflict) {
                 return Ok(());
             }
         }
@@ -269,19 +277,16 @@ impl Kubernetes {
         // Without the store itself: a view that is held by the store's own task must not keep it alive.
         self.views.open(what, |view| {
             let (views, names, key) = (Arc::clone(&self.views), Arc::clone(&self.names), what.to_owned());
-            match placement::workload(what) {
-                Some(workload) => {
-                    let named = format!("metadata.name={}", self.names.placement(workload));
-                    let read = move |found: &DynamicObject| Some((key.clone(), placement::entry(found)?));
-                    let (api, what) = (self.placements.clone(), what.to_owned());
-                    let watched = kube::runtime::watcher::Config::default().fields(&named);
-                    tokio::spawn(follow::follow(api, watched, read, what, views, view));
-                }
-                None => {
-                    let read = |found: &LeaseObject| Some((object::key(found)?, object::entry(found)));
-                    let (api, watched) = (self.leases.clone(), names.selector(what));
-                    tokio::spawn(follow::follow(api, watched, read, key, views, view));
-                }
+            if let Some(workload) = placement::workload(what) {
+                let named = format!("metadata.name={}", names.placement(workload));
+                let watched = kube::runtime::watcher::Config::default().fields(&named);
+                let read = move |found: &DynamicObject| Some((key.clone(), placement::entry(found)?));
+                let (api, what) = (self.placements.clone(), what.to_owned());
+                tokio::spawn(follow::follow(api, watched, read, what, views, view));
+            } else {
+                let read = |found: &LeaseObject| Some((object::key(found)?, object::entry(found)));
+                let (api, watched) = (self.leases.clone(), names.selector(what));
+                tokio::spawn(follow::follow(api, watched, read, key, views, view));
             }
         })
     }

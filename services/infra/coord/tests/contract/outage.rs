@@ -1,22 +1,15 @@
-//! What happens while etcd is away, and after.
+//! What happens while the backend is away, and after.
 
 use std::time::Duration;
 
 use gochat_coord::{Change, CoordError};
 use gochat_core::{Epoch, Placement, Slot, SlotCount, Workload};
 
-use super::harness::{self, PATIENCE, acquire_all, ids, member, until, until_members};
+use super::harness::{Backend, PATIENCE, acquire_all, ids, member, until, until_members};
 
-/// Longer than the lease: what expires while etcd is away would show.
-const LONG: Duration = Duration::from_millis(2500);
-
-#[tokio::test]
-async fn while_etcd_is_away_nothing_changes_and_then_all_goes_on() {
-    let Some((etcd, coord)) = harness::etcd("while_etcd_is_away_nothing_changes_and_then_all_goes_on").await
-    else {
-        return;
-    };
-    let other = harness::another_process(&etcd).await;
+async fn while_it_is_away_nothing_changes_and_then_all_goes_on(backend: Backend) {
+    let coord = backend.another_process().await;
+    let other = backend.another_process().await;
     let slots = SlotCount::new(4).unwrap();
     let placement = Placement::dealt(Epoch(1), slots, &["a".into(), "b".into()]);
     coord.put_placement(Workload::Gateway, &placement).await.unwrap();
@@ -30,8 +23,9 @@ async fn while_etcd_is_away_nothing_changes_and_then_all_goes_on() {
     acquire_all(&mut slots_b, &[1, 3]).await;
     let claim = coord.claim("leader", "a", PATIENCE).await.unwrap();
 
-    etcd.kill().unwrap();
-    let change = tokio::time::timeout(LONG, async {
+    backend.kill();
+    // Longer than the lease: what expires meanwhile would show.
+    let change = tokio::time::timeout(backend.ttl() * 5 / 2, async {
         tokio::select! {
             change = slots_a.next() => format!("a: {change:?}"),
             change = slots_b.next() => format!("b: {change:?}"),
@@ -39,14 +33,14 @@ async fn while_etcd_is_away_nothing_changes_and_then_all_goes_on() {
             _ = members.changed() => format!("members: {:?}", ids(&members.borrow())),
         }
     });
-    assert!(change.await.is_err(), "something changed while etcd was away");
+    assert!(change.await.is_err(), "something changed while it was away");
     assert!(matches!(coord.ping().await, Err(CoordError::Unavailable { .. })));
     let late = tokio::spawn({
         let late = coord.session();
         async move { (late.join(member("c")).await, late) }
     });
 
-    etcd.restart().await.unwrap();
+    backend.restart().await;
     // Both still there, without having been away, and the one that came meanwhile.
     let seen = until("c joins", members.wait_for(|now| now.len() != 2)).await.unwrap().clone();
     assert_eq!(ids(&seen), ["a", "b", "c"]);
@@ -68,37 +62,50 @@ async fn while_etcd_is_away_nothing_changes_and_then_all_goes_on() {
     until("the claim passes on", other.claim("leader", "b", PATIENCE)).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_process_that_starts_before_etcd_joins_when_it_is_there() {
-    let Some((etcd, observer)) =
-        harness::etcd("a_process_that_starts_before_etcd_joins_when_it_is_there").await
-    else {
-        return;
-    };
-    etcd.kill().unwrap();
-    let early = harness::another_process(&etcd).await;
+async fn a_process_that_starts_before_it_joins_when_it_is_there(backend: Backend) {
+    let observer = backend.another_process().await;
+    backend.kill();
+    let early = backend.another_process().await;
     let _member = until("join", early.join(member("early"))).await.unwrap();
     let slots = SlotCount::new(2).unwrap();
     let mut ownership = early.ownership(Workload::Gateway, slots, "early".into());
-    etcd.restart().await.unwrap();
+    backend.restart().await;
     until_members(&mut observer.members(Workload::Gateway), &["early"]).await;
     acquire_all(&mut ownership, &[0, 1]).await;
 }
 
-#[tokio::test]
-async fn a_member_that_dies_while_etcd_is_away_leaves_when_it_is_back() {
-    let Some((etcd, coord)) =
-        harness::etcd("a_member_that_dies_while_etcd_is_away_leaves_when_it_is_back").await
-    else {
-        return;
-    };
-    let dying = harness::another_process(&etcd).await;
+async fn a_member_that_dies_while_it_is_away_leaves_when_it_is_back(backend: Backend) {
+    let coord = backend.another_process().await;
+    let dying = backend.another_process().await;
     let _dying = dying.join(member("dying")).await.unwrap();
     let _living = coord.join(member("living")).await.unwrap();
     let mut members = coord.members(Workload::Gateway);
     until_members(&mut members, &["dying", "living"]).await;
-    etcd.kill().unwrap();
+    backend.kill();
     dying.abandon().await;
-    etcd.restart().await.unwrap();
+    backend.restart().await;
     until_members(&mut members, &["living"]).await;
 }
+
+macro_rules! outages {
+    ($($test:ident),* $(,)?) => {
+        mod etcd {
+            $(#[tokio::test] async fn $test() {
+                let Some(etcd) = crate::harness::etcd(stringify!($test)).await else { return };
+                super::$test(etcd).await;
+            })*
+        }
+        mod kubernetes {
+            $(#[tokio::test] async fn $test() {
+                let Some(kubernetes) = crate::harness::kubernetes(stringify!($test)).await else { return };
+                super::$test(kubernetes).await;
+            })*
+        }
+    };
+}
+
+outages!(
+    while_it_is_away_nothing_changes_and_then_all_goes_on,
+    a_process_that_starts_before_it_joins_when_it_is_there,
+    a_member_that_dies_while_it_is_away_leaves_when_it_is_back,
+);

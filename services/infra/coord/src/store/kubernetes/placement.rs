@@ -3,6 +3,8 @@
 //! Only the three fields that make a placement are known here. The resource's own types bring its schema and what
 //! checks it, which no service needs; a test holds the two together.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use gochat_core::{Placement, Workload};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
@@ -10,6 +12,9 @@ use serde_json::json;
 
 use super::{ATTEMPTS, Answer, Kubernetes, MANAGER, contended, object};
 use crate::store::{Entry, StoreError};
+
+/// Of one call: the first ones after the definition was installed take the API server seconds.
+const WITHIN: Duration = Duration::from_secs(10);
 
 pub(super) fn resource() -> ApiResource {
     let kind = GroupVersionKind::gvk("gochat.io", "v1alpha1", "GoChatPlacement");
@@ -30,7 +35,7 @@ pub(super) fn entry(found: &DynamicObject) -> Option<Entry> {
 
 impl Kubernetes {
     async fn read_placement(&self, workload: Workload) -> Result<Answer<DynamicObject>, StoreError> {
-        self.ask(self.placements.get(&self.names.placement(workload))).await
+        Self::ask_within(WITHIN, self.placements.get(&self.names.placement(workload))).await
     }
 
     pub(super) async fn get_placement(&self, workload: Workload) -> Result<Option<Entry>, StoreError> {
@@ -63,7 +68,7 @@ impl Kubernetes {
         }}));
         let Some(expected) = expected else {
             let params = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
-            return match self.ask(self.placements.create(&params, &next)).await? {
+            return match Self::ask_within(WITHIN, self.placements.create(&params, &next)).await? {
                 Answer::Done(_) => Ok(true),
                 Answer::Conflict => Ok(false),
                 Answer::Absent => Err(StoreError::Away("the API server knows no GoChatPlacement".into())),
@@ -77,7 +82,10 @@ impl Kubernetes {
         next.metadata.resource_version = found.metadata.resource_version;
         let params = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
         let (name, change) = (self.names.placement(workload), Patch::Merge(&next));
-        Ok(matches!(self.ask(self.placements.patch(&name, &params, &change)).await?, Answer::Done(_)))
+        Ok(matches!(
+            Self::ask_within(WITHIN, self.placements.patch(&name, &params, &change)).await?,
+            Answer::Done(_)
+        ))
     }
 }
 

@@ -48,7 +48,7 @@ impl Reaper {
                 store.list_sessions().await?
             }
             Some(reaper) => match self.watch(store, reaper) {
-                Some(session) => session.into_iter().collect(),
+                Some(session) => session,
                 None => return self.claim(store, lease).await,
             },
             None => return self.claim(store, lease).await,
@@ -62,17 +62,16 @@ impl Reaper {
         Ok(())
     }
 
-    /// The session of another reaper, where it is known yet; `None` where it is over.
-    fn watch(&mut self, store: &Arc<Kubernetes>, reaper: Lease) -> Option<Option<Sighting>> {
+    /// The session of another reaper; nothing where it is not known yet, `None` where it is over.
+    fn watch(&mut self, store: &Arc<Kubernetes>, reaper: Lease) -> Option<Vec<Sighting>> {
         let key = names::session_key(reaper);
         if self.watched.as_ref().is_none_or(|(watched, _)| *watched != reaper) {
             self.watched = Some((reaper, store.view(&key)));
         }
         let view = Arc::clone(&self.watched.as_ref()?.1.borrow());
         match view.entries.get(&key) {
-            Some(entry) => Some(Sighting::of(&key, entry)),
             None if view.known => None,
-            None => Some(None),
+            session => Some(session.and_then(|entry| Sighting::of(&key, entry)).into_iter().collect()),
         }
     }
 

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use futures::TryStreamExt as _;
 use k8s_openapi::api::coordination::v1::{Lease as LeaseObject, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{DeleteParams, ListParams};
+use kube::api::{DeleteParams, ListParams, PartialObjectMeta};
 use parking_lot::Mutex;
 use rand::RngExt as _;
 use tokio::sync::watch;
@@ -16,6 +17,9 @@ use super::expiry::Sighting;
 use super::object::{self, Owner};
 use super::{Answer, Kubernetes, names};
 use crate::store::{Entry, Lease, StoreError};
+
+/// Keys deleted at once.
+const PARALLEL: usize = 16;
 
 pub(super) struct Sessions {
     ttl: Duration,
@@ -142,16 +146,25 @@ impl Kubernetes {
     /// Ends a session as it was seen; false where it has been renewed since.
     pub(super) async fn end(&self, seen: &Sighting) -> Result<bool, StoreError> {
         let key = names::session_key(seen.lease);
-        if let Answer::Conflict = self.delete(&key, seen.revision.to_string()).await? {
+        if let Answer::Conflict = self.delete(&self.names.object(&key), seen.revision.to_string()).await? {
             return Ok(false);
         }
         self.sweep(seen.lease).await.map(|()| true)
     }
 
-    /// Deletes the keys of a session that is over.
+    /// Deletes the keys of a session that is over, each as it was seen.
+    ///
+    /// Not by `deletecollection`, which deletes by name what it has listed: where the garbage collector was faster and
+    /// a new holder has created the key again, that one's would be gone.
     async fn sweep(&self, lease: Lease) -> Result<(), StoreError> {
         let keys = ListParams::default().labels(&self.names.under(lease));
-        self.ask(self.leases.delete_collection(&DeleteParams::default(), &keys)).await.map(drop)
+        let Answer::Done(found) = self.ask(self.leases.list_metadata(&keys)).await? else { return Ok(()) };
+        let delete = |found: PartialObjectMeta<LeaseObject>| async move {
+            let ObjectMeta { name, resource_version, .. } = found.metadata;
+            // Another version is another's by now.
+            self.delete(&name.unwrap_or_default(), resource_version.unwrap_or_default()).await.map(drop)
+        };
+        futures::stream::iter(found.items.into_iter().map(Ok)).try_for_each_concurrent(PARALLEL, delete).await
     }
 
     /// Whether the key is under a session that is over.
