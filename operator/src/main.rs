@@ -1,0 +1,9 @@
+//! `gochat-operator`: see `--help`.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}
