@@ -13,7 +13,8 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${GOCHAT_CACHE:-$HOME/.cache/gochat}
 kafka=$cache/kafka-4.4.0
-kubernetes=$cache/kubernetes-1.37.2
+kubernetes_version=1.37.2
+kubernetes=$cache/kubernetes-$kubernetes_version
 groups=${*:-build engines kubernetes browser}
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -133,28 +134,29 @@ has_kubernetes() {
 }
 
 install_kubernetes() {
-  local stamp build waited=0
+  local stamp build program waited=0
   ! has_kubernetes || return 0
   [ -z "${KUBEBUILDER_ASSETS:-}" ] || ! has_kubernetes "$KUBEBUILDER_ASSETS" || return 0
   stamp=$(cat "$here"/kubernetes/* | sha256sum)
   [ "$(cat "$kubernetes/stamp" 2>/dev/null)" != "$stamp" ] || return 0
   # An older Go fetches the one that go.mod asks for, or says why it may not.
-  if ! go -C "$here/kubernetes" version >/dev/null; then
-    lacking="Kubernetes (its tests will be skipped: install Go 1.26 or newer to build it, or set KUBEBUILDER_ASSETS)"
+  if ! { has go && go -C "$here/kubernetes" version >/dev/null; }; then
+    lacking="Kubernetes, so its tests are skipped: install Go 1.26 or newer (https://go.dev/dl), which builds it"
     return 0
   fi
-  rm -rf "$kubernetes"
   mkdir -p "$kubernetes"
-  say "building Kubernetes 1.37.2 from Go modules, about 7 minutes and 3 GB of Go's caches once"
-  "$here/kubernetes/build.sh" "$kubernetes/kube" >"$kubernetes/log" 2>&1 &
+  say "building Kubernetes $kubernetes_version from Go modules, about 7 minutes and 3 GB of Go's caches once"
+  # Beside the one that is there: tests may be running.
+  "$here/kubernetes/build.sh" "$kubernetes/kube.new" >"$kubernetes/log" 2>&1 &
   build=$!
   while kill -0 $build 2>/dev/null; do
     sleep 1
     [ $(((waited += 1) % 60)) -ne 0 ] || say "building Kubernetes: $((waited / 60)) min"
   done
   wait $build || { tail -n 30 "$kubernetes/log" >&2; die "Kubernetes does not build"; }
+  mv "$kubernetes/kube.new" "$kubernetes/kube"
   for program in etcd kube-apiserver kube-controller-manager kube-scheduler kubectl; do
-    ln -s kube "$kubernetes/$program"
+    ln -sf kube "$kubernetes/$program"
   done
   printf '%s\n' "$stamp" >"$kubernetes/stamp"
 }
@@ -172,4 +174,4 @@ fi
 if wants kubernetes; then
   install_kubernetes 9>&-
 fi
-say "there: $groups${lacking:+, without $lacking}"
+if [ -n "$lacking" ]; then say "missing: $lacking"; else say "all there: $groups"; fi

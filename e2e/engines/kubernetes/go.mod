@@ -1,3 +1,5 @@
+// All of Kubernetes that tests start, in one binary. To move to another version: k8s.io/kubernetes below, every staging
+// module it replaces (k8s.io/X => v0.MINOR.PATCH), `go mod tidy`, and the version in install.sh and src/kubernetes/programs.rs.
 module gochat.io/e2e/kubernetes
 
 go 1.26.0

@@ -1,10 +1,10 @@
 //! The control plane does what the operator's tests rely on.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use gochat_engines::{Engine, Kubernetes, KubernetesOptions, missing};
+use gochat_engines::{Engine, Kubernetes, KubernetesOptions, Request, missing};
 
 const DEPLOYMENT: &str = r#"{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
     "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "web"}}, "template": {
@@ -42,6 +42,22 @@ async fn a_request_is_in_the_audit_log_with_who_asked_for_what() {
     assert!(request.at.elapsed().unwrap() < Duration::from_mins(5));
     let users = kubernetes.requests().unwrap().into_iter().map(|request| request.user);
     assert_eq!(users.filter(|user| user.starts_with("system:kube-")).count(), 0);
+}
+
+#[tokio::test]
+async fn a_watch_is_in_the_audit_log_while_it_goes_on() {
+    if missing("a_watch_is_in_the_audit_log_while_it_goes_on", &[Engine::Kubernetes]) {
+        return;
+    }
+    let kubernetes = Kubernetes::shared().await.unwrap();
+    let mut kubectl = kubernetes.kubectl();
+    kubectl.args(["get", "limitranges", "--watch"]).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut watching = kubectl.spawn().unwrap();
+    let watches = |request: &Request| (&*request.resource, &*request.verb) == ("limitranges", "watch");
+    until("the watch is logged", || kubernetes.requests().unwrap().iter().any(watches)).await;
+    assert_eq!(watching.try_wait().unwrap(), None, "it ended");
+    watching.kill().unwrap();
+    watching.wait().unwrap();
 }
 
 #[tokio::test]
