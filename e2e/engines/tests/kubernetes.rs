@@ -115,6 +115,20 @@ async fn a_killed_api_server_comes_back_with_its_objects() {
     assert_eq!(kubernetes.requests().unwrap(), []);
 }
 
+#[tokio::test]
+async fn a_dropped_control_plane_leaves_no_process() {
+    if missing("a_dropped_control_plane_leaves_no_process", &[Engine::Kubernetes]) {
+        return;
+    }
+    let kubernetes = Kubernetes::start().await.unwrap();
+    let pids = kubernetes.pids();
+    assert_eq!(pids.len(), 4);
+    drop(kubernetes);
+    for (name, pid) in pids {
+        assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "{name} still runs");
+    }
+}
+
 fn config_map(namespace: &str, name: &str) -> String {
     format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{namespace: {namespace}, name: {name}}}}}")
 }
