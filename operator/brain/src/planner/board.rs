@@ -9,8 +9,8 @@ use super::{MemberPhase, Problem, ProblemError};
 
 /// The whole load. Exact in an `f64`, with room for the rounding of 4,096 slots.
 const WHOLE: f64 = (1u64 << 48) as f64;
-/// A slot is worth this part of the mean slot even when idle, so that idle ones are dealt out evenly too.
-const RESERVE: u64 = 32;
+/// A slot with less than this part of the mean slot's load is idle: all those together are 3 % of the whole.
+const IDLE: u64 = 32;
 
 pub(super) struct Board<'p> {
     pub(super) problem: &'p Problem,
@@ -22,7 +22,7 @@ pub(super) struct Board<'p> {
     /// Ticks per weight.
     mean: f64,
     band: f64,
-    reserve: u64,
+    idle: u64,
     /// Moves that the budget pays: slots that left a member that works on them.
     moved: usize,
 }
@@ -43,8 +43,9 @@ struct Member {
 }
 
 impl Member {
-    fn pressure(&self, load: u64) -> f64 {
-        load as f64 / self.weight
+    /// So much, spread over the member's weight.
+    fn pressure(&self, amount: u64) -> f64 {
+        amount as f64 / self.weight
     }
 }
 
@@ -80,7 +81,7 @@ impl<'p> Board<'p> {
             unit,
             mean,
             band,
-            reserve: (total / RESERVE / (ticks.len() as u64).max(1)).max(1),
+            idle: total / IDLE / (ticks.len() as u64).max(1),
             moved: 0,
             ticks,
         };
@@ -147,10 +148,15 @@ impl<'p> Board<'p> {
         m.pressure(m.load.saturating_sub(ticks))
     }
 
-    /// As [`Self::pressure_with`] one more slot, the fixed worth of each slot included: for dealing.
-    pub(super) fn pressure_dealt(&self, member: usize, ticks: u64) -> f64 {
+    /// Whether a slot has no load to speak of.
+    pub(super) fn is_idle(&self, slot: usize) -> bool {
+        self.ticks[slot] <= self.idle
+    }
+
+    /// Slots per weight that a member would have with one more.
+    pub(super) fn count_with_one(&self, member: usize) -> f64 {
         let m = &self.members[member];
-        m.pressure(m.load + ticks + self.reserve * (m.slots as u64 + 1))
+        m.pressure(m.slots as u64 + 1)
     }
 
     /// The mean in ticks per weight.

@@ -19,10 +19,7 @@ pub(super) fn run(board: &Board<'_>, before: Balance, complete: bool) -> Plan {
     };
     match broken(board.problem, &plan) {
         None => plan,
-        Some(promise) => {
-            debug_assert!(false, "{promise}: {:?}", board.problem);
-            Plan::unchanged(board.problem, Fault::Broken(promise))
-        }
+        Some(promise) => Plan::unchanged(board.problem, Fault::Broken(promise)),
     }
 }
 

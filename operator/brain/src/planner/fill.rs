@@ -1,7 +1,8 @@
 //! Phase 2: deals the slots that nobody has, heaviest first, each to the member that has the least with it.
 //!
-//! That is Graham's LPT rule (1969) for members of unequal speed. Each slot counts a little even when idle, so a map
-//! without measured loads comes out even in numbers. It may not move a slot that has an owner.
+//! That is Graham's LPT rule (1969) for members of unequal speed. Idle slots follow by number: by load they would all go
+//! to whoever is coldest, and a map without measured loads would not come out even. It may not move a slot that has an
+//! owner.
 
 use std::cmp::Reverse;
 
@@ -13,10 +14,10 @@ pub(super) fn run(board: &mut Board<'_>) {
     let mut homeless: Vec<usize> = board.slots().filter(|&slot| board.owner(slot).is_none()).collect();
     homeless.sort_by_key(|&slot| Reverse(board.ticks(slot)));
     for slot in homeless {
-        let ticks = board.ticks(slot);
-        let with_it = |m: usize| board.pressure_dealt(m, ticks);
-        let coldest = active.iter().copied().min_by(|&a, &b| with_it(a).total_cmp(&with_it(b)));
-        if let Some(member) = coldest {
+        let (ticks, idle) = (board.ticks(slot), board.is_idle(slot));
+        let with_it = |m: usize| if idle { board.count_with_one(m) } else { board.pressure_with(m, ticks) };
+        let least = active.iter().copied().min_by(|&a, &b| with_it(a).total_cmp(&with_it(b)));
+        if let Some(member) = least {
             board.put(slot, member);
         }
     }
