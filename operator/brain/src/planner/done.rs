@@ -75,3 +75,57 @@ fn broken(problem: &Problem, plan: &Plan) -> Option<String> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::planner::{MemberState, Policy, SlotState, solve};
+
+    /// Two slots of member 0, of which the second is pinned, one of a member that drains, one of one that is gone.
+    fn problem() -> Problem {
+        let state = |state| MemberState { weight: 1.0, state };
+        let slot = |owner, pinned| SlotState { load: 1.0, owner: Some(owner), pinned };
+        Problem {
+            slots: vec![slot(0, false), slot(0, true), slot(2, false), slot(3, false)],
+            members: vec![
+                MemberState::ACTIVE,
+                MemberState::ACTIVE,
+                state(MemberPhase::Draining),
+                state(MemberPhase::Gone),
+            ],
+            policy: Policy { max_moves: 1, ..Policy::default() },
+        }
+    }
+
+    #[test]
+    fn each_broken_promise_is_found() {
+        let problem = problem();
+        let plan = solve(&problem);
+        assert_eq!(broken(&problem, &plan), None);
+        for (owners, says) in [
+            (vec![None, Some(0), Some(1), Some(1)], "slot 0 has no owner"),
+            (vec![Some(0), Some(0), Some(1), Some(3)], "slot 3 is owned by member 3, which is gone"),
+            (vec![Some(0), Some(0), Some(2), Some(9)], "slot 3 is owned by member 9, which is gone"),
+            (vec![Some(2), Some(0), Some(2), Some(1)], "slot 0 was given to member 2, which drains"),
+            (vec![Some(0), Some(1), Some(2), Some(1)], "slot 1 moved although it was pinned"),
+            (vec![Some(1), Some(0), Some(1), Some(1)], "2 moves were planned, of 1 allowed"),
+            (vec![Some(0), Some(0), Some(1)], "4 slots became 3"),
+        ] {
+            let wrong = Plan { owners, ..plan.clone() };
+            assert_eq!(broken(&problem, &wrong).as_deref(), Some(says));
+        }
+    }
+
+    #[test]
+    fn a_plan_that_makes_the_hottest_hotter_is_found() {
+        let slot = |owner| SlotState { load: 1.0, owner: Some(owner), pinned: false };
+        let problem = Problem {
+            slots: vec![slot(0), slot(1)],
+            members: vec![MemberState::ACTIVE; 2],
+            policy: Policy::default(),
+        };
+        let mut plan = solve(&problem);
+        plan.after.hottest = 2.0;
+        assert_eq!(broken(&problem, &plan).as_deref(), Some("the hottest went from 1 to 2"));
+    }
+}

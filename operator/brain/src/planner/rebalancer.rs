@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Balance, MemberState, MoveReason, Plan, Policy, Problem, Scope, SlotState, plan};
+use super::{MemberPhase, MemberState, Move, MoveReason, Plan, Policy, Problem, Scope, SlotState, plan};
 
 /// How patient to be.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RebalancePolicy {
     /// How uneven is too uneven, and how much may move at once.
-    pub policy: Policy,
+    pub plan: Policy,
     /// For how long a member has to be above the band before slots leave it.
     pub patience: Duration,
     /// For how long a slot that was moved stays.
@@ -29,7 +29,7 @@ pub struct RebalancePolicy {
 impl Default for RebalancePolicy {
     fn default() -> Self {
         Self {
-            policy: Policy::default(),
+            plan: Policy::default(),
             patience: Duration::from_secs(30),
             cool_down: Duration::from_secs(120),
             min_interval: Duration::from_secs(5),
@@ -83,11 +83,17 @@ pub enum Outlook {
     },
     /// Nobody knows: loads are missing.
     Unmeasured,
+    /// What was observed makes no sense; the plan's `fault` says why.
+    Faulty,
+    /// There is no active member to own anything.
+    NoMember,
+    /// Somebody is, but draining members take the whole budget.
+    Evacuating,
     /// The plan moves slots away from where there are too many.
     Acting,
     /// Somebody is, and no move makes it better.
     Stuck {
-        /// Slots that would be free to move but for a handover or their cool-down.
+        /// Slots that may not move, for a handover or their cool-down.
         pinned: usize,
     },
 }
@@ -96,8 +102,8 @@ pub enum Outlook {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rebalancer {
     policy: RebalancePolicy,
-    /// Since when somebody is above the band.
-    outside_since: Option<Duration>,
+    /// Since when somebody is above the band who could be relieved.
+    above_since: Option<Duration>,
     /// When slots were last taken off members that work on them.
     last_plan: Option<Duration>,
     /// Until when a slot stays where it is.
@@ -117,82 +123,105 @@ impl Rebalancer {
 
     /// What to do at `now`, which is since any origin and never goes back.
     pub fn decide(&mut self, now: Duration, observed: &Observation) -> Decision {
-        self.cooling.retain(|_, until| *until > now);
-        let mut problem = Problem {
-            slots: observed.slots.clone(),
-            members: observed.members.clone(),
-            policy: self.policy.policy,
-        };
-        for (slot, state) in problem.slots.iter_mut().enumerate() {
-            state.pinned |= self.cooling.contains_key(&slot);
-        }
         let rested = self.last_plan.map_or(now, |last| last + self.policy.min_interval);
-        let free = problem.policy.max_moves.saturating_sub(observed.handovers);
-        problem.policy.max_moves = if rested > now { 0 } else { free };
-
-        let first = plan(&problem, Scope::Homeless);
-        let (plan, outlook) = match self.hold(now, rested, observed, first.after) {
-            Some(outlook) => (first, outlook),
-            None => self.act(&problem),
+        let mut problem = self.problem(now, observed);
+        let full = plan(&problem, Scope::Everything);
+        let outlook = self.outlook(now, rested, observed, &problem, &full);
+        let plan = if outlook == Outlook::Acting {
+            full
+        } else {
+            // Draining members are emptied all the same, by handovers that are never more than a plan's moves.
+            let budget = if rested > now { 0 } else { self.policy.plan.max_moves };
+            problem.policy.max_moves = budget.saturating_sub(observed.handovers);
+            plan(&problem, Scope::Homeless)
         };
-        self.note(now, &problem, &plan);
+        self.note(now, &plan);
         Decision { plan, outlook }
     }
 
-    /// Why nothing moves for the sake of balance, where nothing does.
-    fn hold(
+    fn problem(&mut self, now: Duration, observed: &Observation) -> Problem {
+        self.cooling.retain(|_, until| *until > now);
+        let mut slots = observed.slots.clone();
+        for (slot, state) in slots.iter_mut().enumerate() {
+            state.pinned |= self.cooling.contains_key(&slot);
+        }
+        Problem { slots, members: observed.members.clone(), policy: self.policy.plan }
+    }
+
+    /// What is the case, given what would be done about it (`full`) if it were for the loads alone.
+    ///
+    /// The clock of patience runs while there is something to win. A member that is hot for good, by a slot that is
+    /// larger than any share, would otherwise make everybody else's passing peaks look old.
+    fn outlook(
         &mut self,
         now: Duration,
         rested: Duration,
         observed: &Observation,
-        balance: Balance,
-    ) -> Option<Outlook> {
+        problem: &Problem,
+        full: &Plan,
+    ) -> Outlook {
+        if full.fault.is_some() {
+            return Outlook::Faulty;
+        }
+        if !observed.members.iter().any(|m| m.state == MemberPhase::Active) {
+            return Outlook::NoMember;
+        }
         if !observed.measured {
-            self.outside_since = None;
-            return Some(Outlook::Unmeasured);
+            self.above_since = None;
+            return Outlook::Unmeasured;
         }
-        if balance.within_band() {
-            self.outside_since = None;
-            return Some(Outlook::Balanced);
+        if !full.moves.iter().any(|m| matches!(m.reason, MoveReason::Surplus { .. })) {
+            if full.after.within_band() {
+                self.above_since = None;
+                return Outlook::Balanced;
+            }
+            if !full.complete {
+                return Outlook::Evacuating;
+            }
+            self.above_since = None;
+            let pinned = problem.slots.iter().filter(|s| s.pinned).count();
+            return Outlook::Stuck { pinned };
         }
-        let since = *self.outside_since.get_or_insert(now);
+        let since = *self.above_since.get_or_insert(now);
         let until = since + self.policy.patience;
         if until > now {
-            return Some(Outlook::Patient { since, until });
-        }
-        if observed.handovers > 0 {
-            return Some(Outlook::HandingOver { handovers: observed.handovers });
-        }
-        (rested > now).then_some(Outlook::Resting { until: rested })
-    }
-
-    fn act(&mut self, problem: &Problem) -> (Plan, Outlook) {
-        let plan = plan(problem, Scope::Everything);
-        if plan.moves.iter().any(|m| matches!(m.reason, MoveReason::Surplus { .. })) {
-            if plan.complete {
-                self.outside_since = None;
+            Outlook::Patient { since, until }
+        } else if observed.handovers > 0 {
+            Outlook::HandingOver { handovers: observed.handovers }
+        } else if rested > now {
+            Outlook::Resting { until: rested }
+        } else {
+            // What the budget left over goes on as soon as these moves are made; anything else is a new story.
+            if full.complete {
+                self.above_since = None;
             }
-            return (plan, Outlook::Acting);
+            Outlook::Acting
         }
-        let pinned = problem.slots.iter().filter(|s| s.pinned).count();
-        (plan, Outlook::Stuck { pinned })
     }
 
-    fn note(&mut self, now: Duration, problem: &Problem, plan: &Plan) {
+    fn note(&mut self, now: Duration, plan: &Plan) {
         let until = now + self.policy.cool_down;
-        self.cooling.extend(plan.moves.iter().map(|m| (m.slot, until)));
-        let worked_on = |reason| matches!(reason, MoveReason::Surplus { .. } | MoveReason::MemberDraining);
-        if problem.policy.max_moves > 0 && plan.moves.iter().any(|m| worked_on(m.reason)) {
-            self.last_plan = Some(now);
+        for Move { slot, reason, .. } in &plan.moves {
+            // To be dealt for the first time is not a move that anybody felt.
+            if *reason != MoveReason::Unowned {
+                self.cooling.insert(*slot, until);
+            }
+            if matches!(reason, MoveReason::Surplus { .. } | MoveReason::MemberDraining) {
+                self.last_plan = Some(now);
+            }
         }
     }
 }
 
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(fault) = &self.plan.fault {
+            return fault.fmt(f);
+        }
         let balance = &self.plan.after;
         if !self.plan.is_empty() {
-            write!(f, "{} slots move; ", self.plan.moves.len())?;
+            let plural = if self.plan.moves.len() == 1 { "slot moves" } else { "slots move" };
+            write!(f, "{} {plural}; ", self.plan.moves.len())?;
         }
         write!(f, "hottest at {:.2} of its share, band {:.2}: ", balance.imbalance(), balance.limit())?;
         self.outlook.fmt(f)
@@ -209,6 +238,9 @@ impl fmt::Display for Outlook {
             Self::HandingOver { handovers } => write!(f, "waits for {handovers} handovers"),
             Self::Resting { until } => write!(f, "the next plan is at {} s", until.as_secs()),
             Self::Unmeasured => f.write_str("loads are missing, nothing moves for balance"),
+            Self::Faulty => f.write_str("nothing was planned"),
+            Self::NoMember => f.write_str("no member is there to own slots"),
+            Self::Evacuating => f.write_str("draining members are emptied first"),
             Self::Acting => f.write_str("slots leave members above the band"),
             Self::Stuck { pinned: 0 } => f.write_str("no move makes it better: the slots are too coarse"),
             Self::Stuck { pinned } => write!(f, "no move makes it better, with {pinned} slots pinned"),
