@@ -6,10 +6,10 @@ FILE  ?=
 ARGS  ?=
 CARGO ?= cargo
 
-.PHONY: help deps dev test check lint fmt generate bench fuzz images
+.PHONY: help deps dev test check lint fmt generate bench fuzz images kind-up kind-down e2e e2e-down
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## Install what building and testing need (Debian; idempotent)
 	@e2e/engines/install.sh
@@ -43,3 +43,14 @@ fuzz: ## Fuzz the decoders for 60 s each: make fuzz [ARGS=600]
 
 images: ## OCI archives of gochat and gochat-operator in dist/images, without Docker: make images [ARGS="gochat"]
 	@images/build.sh $(ARGS)
+
+kind-up: ## A kind cluster with GoChat on it, also where no registry answers (kind/README.md)
+	@kind/up.sh
+
+kind-down: ## Remove it
+	@kind/down.sh
+
+e2e: ## The tests on a real cluster: kind, or the one that E2E_KUBECONFIG names
+	@scripts/e2e.sh $(ARGS)
+
+e2e-down: kind-down ## Remove the tests' cluster

@@ -1,0 +1,186 @@
+//! A GoChatCluster in a namespace of its own.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::kubectl::{apply, eventually, json, kubectl};
+use crate::{Load, artifacts};
+
+/// A chat system; deleted with its namespace when dropped, unless the test failed.
+#[derive(Debug)]
+pub struct Chat {
+    namespace: String,
+}
+
+impl Chat {
+    /// The name of the resource in its namespace.
+    pub const NAME: &str = "chat";
+
+    /// Makes namespace, database and secrets, and applies a small GoChatCluster with `more` (indented lines of its spec).
+    pub fn create(namespace: &str, more: &str) -> Result<Self> {
+        let chat = Self { namespace: namespace.to_owned() };
+        let (mysql, redis) = (chat.database()?, env::var("E2E_REDIS")?);
+        let secret = |name: &str, url: &str| {
+            format!(
+                "---\napiVersion: v1\nkind: Secret\nmetadata: {{ name: {name} }}\nstringData: {{ url: \"{url}\" }}\n"
+            )
+        };
+        apply(
+            "default",
+            &format!(
+                "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {namespace}\n  labels: {{ pod-security.kubernetes.io/enforce: restricted }}\n"
+            ),
+        )?;
+        apply(namespace, &[secret("chat-mysql", &mysql), secret("chat-redis", &redis)].concat())?;
+        chat.apply(more)?;
+        Ok(chat)
+    }
+
+    /// Applies the resource again with other lines in its spec.
+    pub fn apply(&self, more: &str) -> Result<()> {
+        let kafka = env::var("E2E_KAFKA")?;
+        let resource = format!(
+            "apiVersion: gochat.io/v1alpha1
+kind: GoChatCluster
+metadata: {{ name: {} }}
+spec:
+  kafka: {{ bootstrap: \"{kafka}\", topics: {{ replication: 1, upstream: {{ partitions: {{ min: 8 }} }}, task: {{ partitions: {{ min: 4 }} }} }} }}
+  mysql: {{ secret: {{ name: chat-mysql }} }}
+  redis: {{ secret: {{ name: chat-redis }} }}
+{more}
+",
+            Self::NAME
+        );
+        apply(&self.namespace, &resource).map(drop)
+    }
+
+    /// A database of its own on the shared server; its address.
+    fn database(&self) -> Result<String> {
+        let url = env::var("E2E_MYSQL")?;
+        let (server, _) = url.rsplit_once('/').context("E2E_MYSQL has no database")?;
+        let (user, address) =
+            server.trim_start_matches("mysql://").rsplit_once('@').context("E2E_MYSQL has no user")?;
+        let (user, password) = user.split_once(':').context("E2E_MYSQL has no password")?;
+        let (host, port) = address.split_once(':').unwrap_or((address, "3306"));
+        let name = format!("gochat_{}", self.namespace.replace('-', "_"));
+        let statement =
+            format!("CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin");
+        let status = Command::new("mariadb")
+            .args(["--no-defaults", "-h", host, "-P", port, "-u", user, "-e", &statement])
+            .env("MYSQL_PWD", password)
+            .status()
+            .context("run mariadb")?;
+        ensure!(status.success(), "create database {name}: {status}");
+        Ok(format!("{server}/{name}"))
+    }
+
+    /// Its namespace.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Runs kubectl in its namespace.
+    pub fn kubectl(&self, arguments: &[&str]) -> Result<String> {
+        kubectl(&[arguments, &["--namespace", &self.namespace]].concat())
+    }
+
+    /// An object of its namespace.
+    pub fn get(&self, arguments: &[&str]) -> Result<Value> {
+        json(&[&["get", "--namespace", &self.namespace], arguments].concat())
+    }
+
+    /// Waits until the resource is Ready; gives how long it took.
+    pub fn ready(&self, within: Duration) -> Result<Duration> {
+        let is_ready = || {
+            let chat = self.get(&["gochatcluster", Self::NAME])?;
+            let observed = chat.pointer("/status/observedGeneration") == chat.pointer("/metadata/generation");
+            Ok(observed && condition(&chat, "Ready").is_some_and(|c| c.get("status") == Some(&"True".into())))
+        };
+        let waited = eventually("GoChatCluster Ready", within, is_ready);
+        waited.with_context(|| self.diagnosis())
+    }
+
+    /// Where clients connect: the NodePort on the first node.
+    pub fn address(&self) -> Result<String> {
+        let service = self.get(&["service", "chat-gateway"])?;
+        let port =
+            service.pointer("/spec/ports/0/nodePort").and_then(Value::as_u64).context("no node port")?;
+        let nodes = json(&["get", "nodes"])?;
+        let host = nodes
+            .pointer("/items/0/status/addresses")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .find(|a| a.get("type") == Some(&"InternalIP".into()))
+            .and_then(|a| a.get("address")?.as_str().map(str::to_owned))
+            .context("the node has no address")?;
+        Ok(format!("http://{host}:{port}"))
+    }
+
+    /// The pods of a workload, by name.
+    pub fn pods(&self, workload: &str) -> Result<Vec<Value>> {
+        let selector = format!("gochat.io/cluster={},gochat.io/workload={workload}", Self::NAME);
+        let pods = self.get(&["pods", "-l", &selector])?;
+        Ok(pods.get("items").and_then(Value::as_array).cloned().unwrap_or_default())
+    }
+
+    /// Starts a load on it.
+    pub fn load(&self, name: &str, arguments: &[&str]) -> Result<Load> {
+        Load::start(&self.address()?, &self.folder(), name, arguments)
+    }
+
+    fn folder(&self) -> PathBuf {
+        artifacts(&self.namespace)
+    }
+
+    /// What a person would look at when it does not get ready.
+    pub fn diagnosis(&self) -> String {
+        let looks: [&[&str]; 4] = [
+            &[
+                "get",
+                "gochatcluster",
+                Self::NAME,
+                "-o",
+                "jsonpath={range .status.conditions[*]}{.type}={.status} {.reason}: {.message}{\"\\n\"}{end}",
+            ],
+            &["get", "pods", "-o", "wide"],
+            &["get", "events", "--sort-by=.lastTimestamp"],
+            &[
+                "logs",
+                "--tail=8",
+                "--prefix",
+                "--all-containers",
+                "-l",
+                "gochat.io/cluster=chat",
+                "--max-log-requests=20",
+            ],
+        ];
+        looks
+            .iter()
+            .map(|look| self.kubectl(look).unwrap_or_else(|e| format!("{e:#}")))
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+}
+
+impl Drop for Chat {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.diagnosis());
+            return;
+        }
+        if let Err(error) = kubectl(&["delete", "namespace", &self.namespace, "--wait=false"]) {
+            eprintln!("{error:#}");
+        }
+    }
+}
+
+/// A condition of an object, by its type.
+fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
+    object.pointer("/status/conditions")?.as_array()?.iter().find(|c| c.get("type") == Some(&kind.into()))
+}

@@ -1,0 +1,41 @@
+//! GoChat on a real Kubernetes cluster, for tests: pods on nodes, made by the operator.
+//!
+//! ```text
+//! kubectl   what a person would type, against the cluster that KUBECONFIG names
+//! chat      a GoChatCluster in a namespace of its own, with a database and topics of its own
+//! load      `gochat bench` against it: its exit code is the ledger's verdict
+//! node      powers a kind node off and on
+//! ```
+//!
+//! `make e2e` brings all of it up (kind/up.sh) and runs the tests where the cluster's addresses are reachable. The stores
+//! are named by `E2E_KAFKA`, `E2E_MYSQL` and `E2E_REDIS`, the program by `GOCHAT_BIN`.
+#![allow(clippy::print_stderr, reason = "a test harness tells what it does")]
+
+mod chat;
+mod kubectl;
+mod load;
+mod node;
+
+pub use chat::Chat;
+pub use kubectl::{apply, eventually, json, kubectl};
+pub use load::{Load, Report};
+pub use node::Node;
+
+use std::path::{Path, PathBuf};
+
+/// Where logs and reports of a test are kept.
+pub fn artifacts(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../artifacts/kubernetes").join(name)
+}
+
+/// True where there is no cluster to test on; says so, by name.
+pub fn missing(test: &str) -> bool {
+    let missing = ["KUBECONFIG", "E2E_KAFKA", "E2E_MYSQL", "E2E_REDIS", "GOCHAT_BIN"]
+        .into_iter()
+        .find(|name| std::env::var_os(name).is_none());
+    // `cargo test --workspace` has none of them; scripts/e2e.sh, which has, counts as the run that matters.
+    if let Some(name) = missing {
+        eprintln!("{test}: not run here, {name} is not set (`make e2e` sets it)");
+    }
+    missing.is_some()
+}

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# The tests on a real cluster: brings one up with kind (kind/up.sh), or takes the one that E2E_KUBECONFIG names, and runs
+# e2e/kubernetes where its addresses are reachable. The cluster stays; `make e2e-down` removes it.
+#
+#   E2E_KUBECONFIG=FILE   another cluster, with the operator installed; then also E2E_KAFKA (host:port), E2E_MYSQL and
+#                         E2E_REDIS (addresses as in the secrets of a GoChatCluster)
+#   scripts/e2e.sh [TEST …]   only those
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+cargo build --locked -p gochat --bin gochat
+cargo test --locked -p gochat-e2e-kubernetes --no-run
+export GOCHAT_BIN=${CARGO_TARGET_DIR:-$PWD/target}/debug/gochat
+
+if [ -n "${E2E_KUBECONFIG:-}" ]; then
+  export KUBECONFIG=$E2E_KUBECONFIG
+  in_cluster() { "$@"; }
+else
+  # Images of the dev profile: what is tested is the same code, built in a fraction of the time.
+  KIND_PROFILE=${KIND_PROFILE:-dev} kind/up.sh
+  # shellcheck disable=SC1091
+  . kind/environment.sh
+  # shellcheck disable=SC1091
+  . "$AIRGAP/stores/addresses"
+  export E2E_KAFKA=$KAFKA E2E_MYSQL=$MYSQL E2E_REDIS=$REDIS
+fi
+# One after another: they share two nodes, and some of them power one off.
+in_cluster cargo test --locked --offline -p gochat-e2e-kubernetes -- --test-threads=1 --nocapture "$@"
