@@ -26,7 +26,7 @@ impl Story {
         let members = vec![MemberState::ACTIVE; counts.len()];
         Self {
             rebalancer: Rebalancer::new(RebalancePolicy {
-                plan: Policy { band_absolute: 0.01, band_relative: 0.1, max_moves: 4 },
+                policy: Policy { band_absolute: 0.01, band_relative: 0.1, max_moves: 4 },
                 patience: s(30),
                 cool_down: s(120),
                 min_interval: s(5),

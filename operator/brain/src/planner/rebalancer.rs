@@ -17,7 +17,7 @@ use super::{MemberPhase, MemberState, Move, MoveReason, Plan, Policy, Problem, S
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RebalancePolicy {
     /// How uneven is too uneven, and how much may move at once.
-    pub plan: Policy,
+    pub policy: Policy,
     /// For how long a member has to be above the band before slots leave it.
     pub patience: Duration,
     /// For how long a slot that was moved stays.
@@ -29,7 +29,7 @@ pub struct RebalancePolicy {
 impl Default for RebalancePolicy {
     fn default() -> Self {
         Self {
-            plan: Policy::default(),
+            policy: Policy::default(),
             patience: Duration::from_secs(30),
             cool_down: Duration::from_secs(120),
             min_interval: Duration::from_secs(5),
@@ -101,7 +101,7 @@ pub enum Outlook {
 /// Decides when to act; one for each placed workload.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rebalancer {
-    policy: RebalancePolicy,
+    settings: RebalancePolicy,
     /// Since when somebody is above the band who could be relieved.
     above_since: Option<Duration>,
     /// When slots were last taken off members that work on them.
@@ -113,17 +113,17 @@ pub struct Rebalancer {
 impl Rebalancer {
     /// Knows of nothing yet: after a restart it has to see `patience` of imbalance anew.
     pub fn new(policy: RebalancePolicy) -> Self {
-        Self { policy, ..Self::default() }
+        Self { settings: policy, ..Self::default() }
     }
 
     /// From the next decision on.
     pub fn set_policy(&mut self, policy: RebalancePolicy) {
-        self.policy = policy;
+        self.settings = policy;
     }
 
     /// What to do at `now`, which is since any origin and never goes back.
     pub fn decide(&mut self, now: Duration, observed: &Observation) -> Decision {
-        let rested = self.last_plan.map_or(now, |last| last + self.policy.min_interval);
+        let rested = self.last_plan.map_or(now, |last| last + self.settings.min_interval);
         let mut problem = self.problem(now, observed);
         let full = plan(&problem, Scope::Everything);
         let outlook = self.outlook(now, rested, observed, &problem, &full);
@@ -131,7 +131,7 @@ impl Rebalancer {
             full
         } else {
             // Draining members are emptied all the same, by handovers that are never more than a plan's moves.
-            let budget = if rested > now { 0 } else { self.policy.plan.max_moves };
+            let budget = if rested > now { 0 } else { self.settings.policy.max_moves };
             problem.policy.max_moves = budget.saturating_sub(observed.handovers);
             plan(&problem, Scope::Homeless)
         };
@@ -145,7 +145,7 @@ impl Rebalancer {
         for (slot, state) in slots.iter_mut().enumerate() {
             state.pinned |= self.cooling.contains_key(&slot);
         }
-        Problem { slots, members: observed.members.clone(), policy: self.policy.plan }
+        Problem { slots, members: observed.members.clone(), policy: self.settings.policy }
     }
 
     /// What is the case, given what would be done about it (`full`) if it were for the loads alone.
@@ -183,7 +183,7 @@ impl Rebalancer {
             return Outlook::Stuck { pinned };
         }
         let since = *self.above_since.get_or_insert(now);
-        let until = since + self.policy.patience;
+        let until = since + self.settings.patience;
         if until > now {
             Outlook::Patient { since, until }
         } else if observed.handovers > 0 {
@@ -200,7 +200,7 @@ impl Rebalancer {
     }
 
     fn note(&mut self, now: Duration, plan: &Plan) {
-        let until = now + self.policy.cool_down;
+        let until = now + self.settings.cool_down;
         for Move { slot, reason, .. } in &plan.moves {
             // To be dealt for the first time is not a move that anybody felt.
             if *reason != MoveReason::Unowned {
