@@ -22,13 +22,13 @@
 //! # Who is dead
 //! A session whose object was not renewed for its TTL, on the clock of the observer since it last saw it change (as
 //! client-go's leader election has it): what time the renewer believes it is does not matter. If every process
-//! watched every other's renewals, these would be n² events every third of a TTL; so one process, the *reaper*, reads
-//! all sessions at each of its own beats and deletes the dead, and the others watch the reaper's session and its
-//! only. A deletion is conditional on the version that was judged, so that a renewal in the last moment wins. Two
-//! reapers at a time would do no harm.
+//! watched every other's renewals, these would be n² events every third of a TTL; so one process, the *reaper*,
+//! watches all sessions and deletes the dead, and the others watch the reaper's session and its only. A deletion is
+//! conditional on the version that was judged, so that a renewal in the last moment wins, and a watch that hangs
+//! costs nobody its lease. Two reapers at a time would do no harm.
 //!
 //! # While the API server is away
-//! Nothing can be renewed, so nobody may be judged: a reaper judges only from an unbroken row of its own beats, and
+//! Nothing can be renewed, so nobody may be judged: a reaper judges only in an unbroken row of its own renewals, and
 //! starts all its clocks again after a gap of half a TTL.
 //!
 //! # Caveats
@@ -37,8 +37,8 @@
 //! - Versions of objects are compared as numbers, which Kubernetes promises within one kind (KEP-5504).
 //!
 //! # Load
-//! A process writes every 0.27–0.33 TTL, 100 times a minute by default; the reaper reads as often. A kubelet writes
-//! 6 times a minute, so that 60 pods are as much as a cluster of 1,000 nodes. Whoever has hundreds of pods sets
+//! A process at rest writes every 0.27–0.33 TTL, 100 times a minute by default, and asks nothing else but its watches,
+//! again every five minutes. A kubelet writes 6 times a minute, so that 60 pods are as much as a cluster of 1,000 nodes. Whoever has hundreds of pods sets
 //! `lease_ttl` higher and learns of a death later.
 //!
 //! # RBAC

@@ -6,9 +6,8 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, info};
 
 use super::expiry::{Expiry, Sighting};
@@ -16,67 +15,90 @@ use super::{Kubernetes, names};
 use crate::store::{Lease, StoreError, ViewReceiver};
 
 const ROLE: &str = "reaper";
+/// Between two looks: hundreds of sessions are renewed in it, and what it adds to a TTL is little.
+const PAUSE: Duration = Duration::from_millis(50);
 
 struct Reaper {
     expiry: Expiry,
     role: ViewReceiver,
-    /// The reaper's session, where the reaper is another.
-    watched: Option<(Lease, ViewReceiver)>,
+    /// What is watched, and the view of it: all sessions, or the reaper's.
+    watched: Option<(String, ViewReceiver)>,
 }
 
-/// Looks after each renewal of this process, which shows that renewals are possible; until the store is dropped.
+/// Until the store is dropped. `beats` are the renewals of this process, which show that renewals are possible.
 pub(super) async fn run(store: Weak<Kubernetes>, mut beats: watch::Receiver<Lease>, ttl: Duration) {
     let Some(role) = store.upgrade().map(|store| store.view(ROLE)) else { return };
     let mut reaper = Reaper { expiry: Expiry::new(ttl), role, watched: None };
-    while beats.changed().await.is_ok() {
-        let lease = *beats.borrow_and_update();
+    loop {
+        let beat = tokio::select! {
+            beat = beats.changed() => match beat {
+                Ok(()) => Some(*beats.borrow_and_update()),
+                Err(_) => return,
+            },
+            () = reaper.woken() => None,
+        };
         let Some(store) = store.upgrade() else { return };
-        if let Err(error) = reaper.look(&store, lease).await {
+        if let Err(error) = reaper.look(&store, beat).await {
             debug!(%error, "the sessions could not be looked at");
             reaper.expiry.restart();
         }
+        drop(store);
+        sleep(PAUSE).await;
     }
 }
 
 impl Reaper {
-    async fn look(&mut self, store: &Arc<Kubernetes>, lease: Lease) -> Result<(), StoreError> {
-        let role = Arc::clone(&self.role.borrow());
-        let sessions = match role.entries.get(ROLE).map(|entry| entry.lease) {
-            _ if !role.known => return Ok(()),
-            Some(reaper) if store.sessions.is_mine(reaper) => {
-                self.watched = None;
-                store.list_sessions().await?
+    /// Until there is something to look at.
+    async fn woken(&mut self) {
+        let wake_at = self.expiry.wake_at(Instant::now());
+        let changed = async {
+            match &mut self.watched {
+                Some((_, view)) => drop(view.changed().await),
+                None => std::future::pending().await,
             }
-            Some(reaper) => match self.watch(store, reaper) {
-                Some(session) => session,
-                None => return self.claim(store, lease).await,
-            },
-            None => return self.claim(store, lease).await,
         };
-        for session in self.expiry.look(Instant::now(), sessions) {
+        tokio::select! {
+            () = changed => {}
+            () = sleep_until(wake_at.unwrap_or_else(Instant::now)), if wake_at.is_some() => {}
+        }
+    }
+
+    async fn look(&mut self, store: &Arc<Kubernetes>, beat: Option<Lease>) -> Result<(), StoreError> {
+        if beat.is_some() {
+            self.expiry.beat(Instant::now());
+        }
+        let role = Arc::clone(&self.role.borrow());
+        let reaper = role.entries.get(ROLE).map(|entry| entry.lease);
+        let there = reaper.is_some_and(|reaper| self.see(store, reaper));
+        if let (Some(lease), true, false) = (beat, role.known, there) {
+            // Only after a beat, which are spread: all see it at the same time that there is no reaper any more.
+            return store.put_if_absent(ROLE, names::session(lease).into(), lease).await.map(drop);
+        }
+        for session in self.expiry.over(Instant::now()) {
             if store.end(&session).await? {
                 info!(session = names::session(session.lease), "a session was not renewed and is over");
                 metrics::counter!("gochat_coord_sessions_ended_total").increment(1);
             }
+            // Or it was renewed in the last moment.
+            self.expiry.forget(session.lease);
         }
         Ok(())
     }
 
-    /// The session of another reaper; nothing where it is not known yet, `None` where it is over.
-    fn watch(&mut self, store: &Arc<Kubernetes>, reaper: Lease) -> Option<Vec<Sighting>> {
-        let key = names::session_key(reaper);
-        if self.watched.as_ref().is_none_or(|(watched, _)| *watched != reaper) {
-            self.watched = Some((reaper, store.view(&key)));
+    /// Sees the sessions that are to be watched; false where the reaper's own is over.
+    fn see(&mut self, store: &Arc<Kubernetes>, reaper: Lease) -> bool {
+        let mine = store.sessions.is_mine(reaper);
+        let what = if mine { names::SESSIONS.to_owned() } else { names::session_key(reaper) };
+        if self.watched.as_ref().is_none_or(|(watched, _)| *watched != what) {
+            let view = store.view(&what);
+            self.watched = Some((what, view));
         }
-        let view = Arc::clone(&self.watched.as_ref()?.1.borrow());
-        match view.entries.get(&key) {
-            None if view.known => None,
-            session => Some(session.and_then(|entry| Sighting::of(&key, entry)).into_iter().collect()),
+        let Some((_, view)) = &mut self.watched else { return true };
+        let view = Arc::clone(&view.borrow_and_update());
+        if view.known {
+            let sessions = view.entries.iter().filter_map(|(key, entry)| Sighting::of(key, entry));
+            self.expiry.look(Instant::now(), sessions);
         }
-    }
-
-    async fn claim(&mut self, store: &Kubernetes, lease: Lease) -> Result<(), StoreError> {
-        let value = Bytes::from(names::session(lease));
-        store.put_if_absent(ROLE, value, lease).await.map(drop)
+        mine || !view.known || !view.entries.is_empty()
     }
 }

@@ -174,17 +174,4 @@ impl Kubernetes {
         }
         Ok(matches!(self.read(&names::session_key(entry.lease)).await?, Answer::Absent))
     }
-
-    /// All sessions of the cluster, as of now: never from a cache, where a renewal may be missing still.
-    pub(super) async fn list_sessions(&self) -> Result<Vec<Sighting>, StoreError> {
-        let all = ListParams::default().labels(&self.names.in_folder(names::SESSIONS));
-        match self.ask(self.leases.list(&all)).await? {
-            Answer::Done(found) => Ok(found
-                .items
-                .iter()
-                .filter_map(|found| Sighting::of(&object::key(found)?, &object::entry(found)))
-                .collect()),
-            Answer::Absent | Answer::Conflict => Err(StoreError::Away("the sessions can't be read".into())),
-        }
-    }
 }
