@@ -24,6 +24,9 @@ pub const TEMPLATE_HASH: &str = "gochat.io/template-hash";
 /// On a pod template: the version of GoChat that it runs.
 pub const VERSION: &str = "gochat.io/version";
 
+/// The migration, where a workload would be named.
+pub const MIGRATE: &str = "migrate";
+
 /// The standard labels.
 pub const APP_NAME: &str = "app.kubernetes.io/name";
 /// The standard labels.
@@ -40,6 +43,11 @@ pub const GRPC: &str = "grpc";
 /// Name of the port with probes and metrics.
 pub const ADMIN: &str = "admin";
 
+/// What the operator's own pods are labelled by, as `app.kubernetes.io/name`.
+pub const OPERATOR: &str = "gochat-operator";
+
+/// The port of the Service that clients reach.
+pub const SERVICE_PORT: u16 = 80;
 /// Where the gateway listens for clients.
 pub const HTTP_PORT: u16 = 8080;
 /// Where probes and metrics are, in every pod.

@@ -15,6 +15,8 @@ pub mod dereference;
 mod each;
 pub mod reasons;
 pub mod rollout;
+pub mod scale;
+pub mod secrets;
 pub mod status;
 pub mod validate;
 

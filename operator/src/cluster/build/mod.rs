@@ -1,12 +1,35 @@
 //! The third step: what should be there. Pure: no client, no clock.
+//!
+//! ```text
+//! pod          the pod template of a workload           hash      what it is known by
+//! config       gochat.yaml of a workload                overrides what a person merges over it
+//! deployment   access (accounts, roles)   service   scaler   migration   disruption   network   route   monitoring
+//! ```
+
+mod access;
+mod config;
+mod deployment;
+mod disruption;
+mod hash;
+mod migration;
+mod monitoring;
+mod network;
+mod objects;
+mod overrides;
+mod pod;
+mod route;
+mod scaler;
+mod service;
 
 use k8s_openapi::api::core::v1::PodTemplateSpec;
-use kube::api::{DynamicObject, ObjectMeta};
 
 use super::Each;
 use super::dereference::Facts;
 use super::rollout::RolloutPlan;
 use super::validate::{Invalid, ValidCluster};
+
+pub use migration::name as migration_name;
+pub use objects::Objects;
 
 /// A pod template, and what it is known by.
 #[derive(Clone, Debug)]
@@ -17,32 +40,28 @@ pub struct Template {
     pub hash: String,
 }
 
-/// Every object of a cluster.
-#[derive(Clone, Debug, Default)]
-pub struct Objects {
-    all: Vec<DynamicObject>,
-}
-
-impl Objects {
-    /// All of them, complete with `apiVersion` and `kind`, in the order of application: accounts and roles, configuration,
-    /// services, scalers, job, deployments, budgets, network policies, ingress, monitoring.
-    pub fn in_order(&self) -> &[DynamicObject] {
-        &self.all
-    }
-
-    /// Whether an object of this cluster that is not in [`Self::in_order`] has to stay for now: a ConfigMap that pods of an
-    /// older template still read, a Job that still runs.
-    pub fn spares(&self, _kind: &str, _meta: &ObjectMeta) -> bool {
-        false
-    }
-}
-
 /// The wanted pod template of each workload.
-pub fn templates(_cluster: &ValidCluster) -> Result<Each<Template>, Invalid> {
-    Ok(Each::make(|_| Template { spec: PodTemplateSpec::default(), hash: String::new() }))
+pub fn templates(cluster: &ValidCluster) -> Result<Each<Template>, Invalid> {
+    Each::try_make(|workload| pod::template(cluster, workload))
 }
 
 /// All objects.
-pub fn build(_: &ValidCluster, _: Each<Template>, _: &RolloutPlan, _: &Facts) -> Objects {
-    Objects::default()
+pub fn build(
+    cluster: &ValidCluster,
+    templates: Each<Template>,
+    rollout: &RolloutPlan,
+    facts: &Facts,
+) -> Objects {
+    let mut objects = Objects::new(cluster, rollout, facts);
+    access::add(&mut objects, cluster);
+    config::add(&mut objects, cluster, rollout);
+    service::add(&mut objects, cluster);
+    scaler::add(&mut objects, cluster);
+    migration::add(&mut objects, cluster, rollout);
+    deployment::add(&mut objects, cluster, templates, rollout, facts);
+    disruption::add(&mut objects, cluster);
+    network::add(&mut objects, cluster);
+    route::add(&mut objects, cluster, facts.capabilities);
+    monitoring::add(&mut objects, cluster, facts.capabilities);
+    objects
 }

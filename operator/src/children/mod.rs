@@ -1,0 +1,197 @@
+//! What the operator owns, as the API server has it.
+//!
+//! ```text
+//! kinds    which kinds there are, and how much of each is kept
+//! watch    one watch a kind and scope, by the label `managed-by`
+//! digest   whether an object still is as it was applied
+//! ```
+//!
+//! Of most objects a number is kept and nothing else ([`digest`]): a thousand clusters have fifteen thousand objects, and all
+//! that anybody wants to know of them is whether they need a write. What a decision reads (Deployments, Jobs, scalers, the
+//! gateway's Service) is kept whole, but for its `managedFields` and the parts of the pod template that nobody reads.
+
+mod digest;
+mod kinds;
+mod watch;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use gochat_crds::GoChatScaler;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Service;
+use kube::api::{DynamicObject, ObjectMeta};
+use parking_lot::RwLock;
+
+pub use digest::rendered;
+pub use kinds::{Kind, KINDS};
+pub use watch::Watches;
+
+use crate::cluster::ClusterKey;
+use crate::scope::Scope;
+
+/// Names a child within its cluster: kind and name.
+pub type ChildKey = (&'static str, String);
+
+/// One object of a cluster.
+#[derive(Clone, Debug)]
+pub struct Child {
+    /// Without `managedFields`.
+    pub meta: Arc<ObjectMeta>,
+    /// What the operator has said of it, as far as it still stands.
+    pub digest: u64,
+    /// The rest, where somebody reads it.
+    pub body: Body,
+    /// `(rendered, live)` right after an apply where the API server wrote something in another way than it was sent.
+    settled: Option<(u64, u64)>,
+}
+
+impl Child {
+    /// Whether an apply of what has this digest would change nothing.
+    pub fn is(&self, rendered: u64) -> bool {
+        self.digest == rendered || self.settled == Some((rendered, self.digest))
+    }
+}
+
+/// What is kept of an object beside its metadata.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "named after the kinds")]
+pub enum Body {
+    Nothing,
+    Deployment(Arc<Deployment>),
+    Job(Arc<Job>),
+    Scaler(Arc<GoChatScaler>),
+    Service(Arc<Service>),
+}
+
+/// All children of all clusters. Cheap to clone; no lock is held across an await.
+#[derive(Clone, Debug, Default)]
+pub struct Children(Arc<RwLock<HashMap<ClusterKey, BTreeMap<ChildKey, Child>>>>);
+
+impl Children {
+    /// Those of a cluster.
+    pub fn of(&self, cluster: &ClusterKey) -> BTreeMap<ChildKey, Child> {
+        self.0.read().get(cluster).cloned().unwrap_or_default()
+    }
+
+    /// The clusters that have any.
+    pub fn clusters(&self) -> Vec<ClusterKey> {
+        self.0.read().keys().cloned().collect()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.read().values().map(BTreeMap::len).sum()
+    }
+
+    /// There are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.read().is_empty()
+    }
+
+    /// Notes the answer to an apply, so that the next look need not wait for the watch.
+    pub fn applied(&self, kind: &'static Kind, rendered: u64, object: DynamicObject) {
+        let Some((cluster, key, mut child)) = kept(kind, object) else { return };
+        if child.digest != rendered {
+            child.settled = Some((rendered, child.digest));
+        }
+        self.put(cluster, key, child);
+    }
+
+    /// Notes what a watch saw; says whose it is.
+    fn seen(&self, kind: &'static Kind, object: DynamicObject) -> Option<(ClusterKey, ChildKey)> {
+        let (cluster, key, child) = kept(kind, object)?;
+        self.put(cluster.clone(), key.clone(), child);
+        Some((cluster, key))
+    }
+
+    fn put(&self, cluster: ClusterKey, key: ChildKey, mut child: Child) {
+        let mut all = self.0.write();
+        let children = all.entry(cluster).or_default();
+        if let Some(there) = children.get(&key).filter(|there| there.meta.uid == child.meta.uid) {
+            // The answer to an apply overtakes the watch.
+            if version(&there.meta) > version(&child.meta) {
+                return;
+            }
+            child.settled = child.settled.or(there.settled);
+        }
+        children.insert(key, child);
+    }
+
+    /// Notes that one is gone; says whose it was.
+    fn gone(&self, kind: &'static Kind, meta: &ObjectMeta) -> Option<ClusterKey> {
+        let (cluster, name) = (ClusterKey::of_labels(meta)?, meta.name.clone()?);
+        self.remove(&cluster, &(kind.kind, name));
+        Some(cluster)
+    }
+
+    fn remove(&self, cluster: &ClusterKey, key: &ChildKey) {
+        let mut all = self.0.write();
+        let Some(children) = all.get_mut(cluster) else { return };
+        children.remove(key);
+        if children.is_empty() {
+            all.remove(cluster);
+        }
+    }
+
+    /// Those of a kind and scope, for a watch that begins anew.
+    fn all_of(&self, kind: &'static Kind, scope: &Scope) -> Vec<(ClusterKey, ChildKey)> {
+        let all = self.0.read();
+        let in_scope = all.iter().filter(|(cluster, _)| scope.has(&cluster.namespace));
+        in_scope
+            .flat_map(|(cluster, children)| {
+                let ours = children.keys().filter(|(of, _)| *of == kind.kind);
+                ours.map(|key| (cluster.clone(), key.clone()))
+            })
+            .collect()
+    }
+}
+
+/// Versions are numbers that grow within a kind (KEP-5504).
+fn version(meta: &ObjectMeta) -> u64 {
+    meta.resource_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
+fn kept(kind: &'static Kind, object: DynamicObject) -> Option<(ClusterKey, ChildKey, Child)> {
+    let cluster = ClusterKey::of_labels(&object.metadata)?;
+    let name = object.metadata.name.clone()?;
+    let digest = digest::live(&object);
+    let (meta, body) = kind.keep(object);
+    let child = Child { meta: Arc::new(meta), digest, body, settled: None };
+    Some((cluster, (kind.kind, name), child))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn config_map(version: u64) -> DynamicObject {
+        let meta = json!({
+            "name": "a", "namespace": "b", "uid": "1", "resourceVersion": version.to_string(),
+            "labels": { "gochat.io/cluster": "chat" },
+        });
+        serde_json::from_value(json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": meta })).unwrap()
+    }
+
+    fn kind() -> &'static Kind {
+        KINDS.iter().find(|kind| kind.kind == "ConfigMap").unwrap()
+    }
+
+    #[test]
+    fn what_the_api_server_writes_in_its_own_way_is_applied_once() {
+        let children = Children::default();
+        children.applied(kind(), 42, config_map(2));
+        let key = ClusterKey { namespace: "b".into(), name: "chat".into() };
+        let child = |children: &Children| children.of(&key).into_values().next().unwrap();
+        assert!(child(&children).is(42));
+        assert!(!child(&children).is(43));
+        children.seen(kind(), config_map(1));
+        assert_eq!(version(&child(&children).meta), 2, "the watch comes later than the answer");
+        children.seen(kind(), config_map(3));
+        assert!(child(&children).is(42));
+    }
+}

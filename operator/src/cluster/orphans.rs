@@ -1,0 +1,62 @@
+//! Deletes what the operator made for a cluster and does not want any more.
+//!
+//! # Guarantees
+//! - Only what is labelled with the cluster, owned by this very GoChatCluster (by uid), and of a kind that the operator builds.
+//! - Only as it was seen: the deletion is conditional on uid and version, so that a label that was taken away in the last
+//!   moment saves an object.
+
+use std::collections::BTreeSet;
+
+use kube::api::{Api, DeleteParams, DynamicObject, ObjectMeta, Preconditions, PropagationPolicy};
+use kube::ResourceExt as _;
+
+use super::ClusterKey;
+use super::build::Objects;
+use super::reconcile::{Context, Error};
+use crate::children::Kind;
+
+/// Deletes them; says which.
+pub(super) async fn delete(
+    context: &Context,
+    key: &ClusterKey,
+    owner: &str,
+    objects: &Objects,
+) -> Result<Vec<String>, Error> {
+    let wanted: BTreeSet<(String, String)> = objects
+        .in_order()
+        .iter()
+        .map(|object| (object.types.clone().unwrap_or_default().kind, object.name_any()))
+        .collect();
+    let mut deleted = Vec::new();
+    for ((kind, name), child) in context.children.of(key) {
+        let gone = child.meta.deletion_timestamp.is_some();
+        if gone
+            || !is_owned(&child.meta, owner)
+            || wanted.contains(&(kind.to_owned(), name.clone()))
+            || objects.spares(kind, &child.meta)
+        {
+            continue;
+        }
+        let Some(known) = Kind::named(kind) else { continue };
+        let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), &key.namespace, &known.resource);
+        let params = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: child.meta.uid.clone(),
+                resource_version: child.meta.resource_version.clone(),
+            }),
+            propagation_policy: Some(PropagationPolicy::Background),
+            ..DeleteParams::default()
+        };
+        match api.delete(&name, &params).await {
+            Ok(_) => deleted.push(format!("{kind} {name}")),
+            // Gone already, or changed: the watch brings the cluster back here.
+            Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {}
+            Err(error) => return Err(Error::kube(format!("delete {kind} {name}"), error)),
+        }
+    }
+    Ok(deleted)
+}
+
+fn is_owned(meta: &ObjectMeta, owner: &str) -> bool {
+    meta.owner_references.iter().flatten().any(|reference| reference.uid == owner && reference.controller == Some(true))
+}
