@@ -45,6 +45,6 @@ pub fn desired(cluster: &GoChatCluster, facts: &Facts, defaults: &Defaults) -> R
     let cluster = validate::validate(cluster, facts, defaults)?;
     let templates = build::templates(&cluster)?;
     let rollout = rollout::plan(&cluster, &templates, facts);
-    let objects = build::build(&cluster, templates, &rollout, facts);
+    let objects = build::build(&cluster, &templates, &rollout, facts);
     Ok(Desired { cluster, rollout, objects })
 }

@@ -20,7 +20,7 @@ const PROGRESS_DEADLINE: i32 = 600;
 pub(super) fn add(
     objects: &mut Objects,
     cluster: &ValidCluster,
-    templates: Each<Template>,
+    templates: &Each<Template>,
     rollout: &RolloutPlan,
     facts: &Facts,
 ) {

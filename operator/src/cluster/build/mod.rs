@@ -48,7 +48,7 @@ pub fn templates(cluster: &ValidCluster) -> Result<Each<Template>, Invalid> {
 /// All objects.
 pub fn build(
     cluster: &ValidCluster,
-    templates: Each<Template>,
+    templates: &Each<Template>,
     rollout: &RolloutPlan,
     facts: &Facts,
 ) -> Objects {

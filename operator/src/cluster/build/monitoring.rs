@@ -12,10 +12,10 @@ const MONITORING: &str = "monitoring.coreos.com/v1";
 pub(super) fn add(objects: &mut Objects, cluster: &ValidCluster, capabilities: Capabilities) {
     let wanted = &cluster.spec.observability.metrics;
     if wanted.pod_monitor && capabilities.pod_monitor {
-        objects.add_untyped(MONITORING, "PodMonitor", cluster.name.clone(), pod_monitor(cluster));
+        objects.add_untyped(MONITORING, "PodMonitor", cluster.name.clone(), &pod_monitor(cluster));
     }
     if wanted.alerts && capabilities.prometheus_rule {
-        objects.add_untyped(MONITORING, "PrometheusRule", cluster.name.clone(), rules(cluster));
+        objects.add_untyped(MONITORING, "PrometheusRule", cluster.name.clone(), &rules(cluster));
     }
 }
 

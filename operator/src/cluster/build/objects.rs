@@ -79,7 +79,7 @@ impl Objects {
     }
 
     /// Adds an object of a kind that has no type here.
-    pub(super) fn add_untyped(&mut self, api_version: &str, kind: &str, name: String, spec: Value) {
+    pub(super) fn add_untyped(&mut self, api_version: &str, kind: &str, name: String, spec: &Value) {
         let mut object = DynamicObject {
             types: None,
             metadata: ObjectMeta { name: Some(name), ..ObjectMeta::default() },

@@ -22,7 +22,7 @@ pub(super) fn add(objects: &mut Objects, cluster: &ValidCluster, capabilities: C
     }
     if let Some(wanted) = cluster.spec.gateway.http_route.as_ref().filter(|_| capabilities.http_route) {
         let spec = http_route(&name, wanted);
-        objects.add_untyped(GATEWAY_API, "HTTPRoute", name, spec);
+        objects.add_untyped(GATEWAY_API, "HTTPRoute", name, &spec);
     }
 }
 
