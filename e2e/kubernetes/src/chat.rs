@@ -129,6 +129,23 @@ spec:
         Ok(pods.get("items").and_then(Value::as_array).cloned().unwrap_or_default())
     }
 
+    /// Messages that its gateways have accepted.
+    pub fn accepted(&self) -> Result<f64> {
+        let mut sum = 0.0;
+        for pod in self.pods("gateway")? {
+            let Some(name) = pod.pointer("/metadata/name").and_then(Value::as_str) else { continue };
+            let path = format!("/api/v1/namespaces/{}/pods/{name}:9100/proxy/metrics", self.namespace);
+            // A pod that is about to go may not answer any more.
+            let Ok(metrics) = kubectl(&["get", "--raw", &path]) else { continue };
+            sum += metrics
+                .lines()
+                .filter(|line| line.starts_with("gochat_gateway_accepted_total"))
+                .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
+                .sum::<f64>();
+        }
+        Ok(sum)
+    }
+
     /// Starts a load on it.
     pub fn load(&self, name: &str, arguments: &[&str]) -> Result<Load> {
         Load::start(&self.address()?, &self.folder(), name, arguments)

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
+use crate::Chat;
 use crate::kubectl::eventually;
 
 /// A running load.
@@ -45,6 +46,14 @@ impl Load {
         Ok(Self { child, log })
     }
 
+    /// Waits until its messages are being accepted.
+    pub fn under_way(&self, chat: &Chat) -> Result<()> {
+        const ENOUGH: f64 = 20.0;
+        let before = chat.accepted()?;
+        let accepted = || Ok(chat.accepted()? >= before + ENOUGH);
+        eventually("the load is under way", Duration::from_mins(2), accepted).map(drop)
+    }
+
     /// Waits for its end.
     pub fn report(mut self, within: Duration) -> Result<Report> {
         let mut status = None;
@@ -71,8 +80,12 @@ impl Report {
     /// Fails, with all that was printed, where a message was lost or none was sent.
     pub fn ensure_clean(&self) -> Result<()> {
         ensure!(self.clean, "the ledger is not clean:\n{}", self.text);
-        let accepted = self.json.get("accepted").and_then(Value::as_f64).unwrap_or_default();
-        ensure!(accepted > 0.0, "nothing was accepted:\n{}", self.text);
+        ensure!(self.number("/accepted") > 0.0, "nothing was accepted:\n{}", self.text);
         Ok(())
+    }
+
+    /// A number of the JSON line, by its pointer; 0 where there is none.
+    pub fn number(&self, pointer: &str) -> f64 {
+        self.json.pointer(pointer).and_then(Value::as_f64).unwrap_or_default()
     }
 }
