@@ -34,9 +34,12 @@ pub struct Config {
     /// How often each client is pinged; a client silent for two intervals is closed. 100 ms to 10 min.
     #[serde(with = "humantime_serde")]
     pub heartbeat_interval: Duration,
-    /// Over which clients are told to go when this gateway drains or stops.
+    /// The longest time over which clients are told to go when this gateway drains or stops.
     #[serde(with = "humantime_serde")]
     pub drain_window: Duration,
+    /// Clients told to go in a second, at least 1: what the other gateways can take on. Where the window is too short
+    /// for that, it is the window that is kept.
+    pub drain_rate: u32,
     /// The longest random delay before a client that may have missed pushes syncs.
     #[serde(with = "humantime_serde")]
     pub sync_spread: Duration,
@@ -105,6 +108,7 @@ impl Default for Config {
             call_timeout: Duration::from_secs(5),
             heartbeat_interval: Duration::from_secs(25),
             drain_window: Duration::from_secs(3),
+            drain_rate: 500,
             sync_spread: Duration::from_secs(2),
             limits: Limits::default(),
         }

@@ -20,7 +20,8 @@ const STEP: Duration = Duration::from_millis(20);
 /// How long closed sockets may take to end.
 const HANG_UP_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Takes no new work, hands the slots on, and sends clients away over the configured window.
+/// Takes no new work, hands the slots on, and sends clients away: at the configured rate, or over the configured
+/// window where that is shorter.
 pub(crate) async fn empty(
     gateway: &Gateway,
     coord: &Coord,
@@ -29,7 +30,7 @@ pub(crate) async fn empty(
     meter: &SlotMeter,
 ) {
     let edge = &gateway.edge;
-    let window = *gateway.drain_window.lock();
+    let window = window(edge.connections(), gateway.config.drain_rate, *gateway.drain_window.lock());
     tracing::info!(connections = edge.connections(), slots = meter.owned().len(), ?window, "gateway drains");
     edge.refuse();
     if let Err(error) = membership.update(Member { draining: true, ..me }).await {
@@ -65,6 +66,11 @@ pub(crate) async fn empty(
     }
 }
 
+/// Over which so many clients are sent away.
+fn window(clients: usize, rate: u32, longest: Duration) -> Duration {
+    Duration::from_secs_f64(clients as f64 / f64::from(rate.max(1))).min(longest)
+}
+
 /// Closes whatever is left.
 pub(crate) async fn hang_up(edge: &Arc<Edge>) {
     let until = Instant::now() + HANG_UP_TIMEOUT;
@@ -80,4 +86,18 @@ fn send_away(connection: &Arc<Connection>, retry_after_ms: u32) {
     let going = GoingAway { retry_after_ms, resume_token: connection.resume_token.to_string() };
     let frame = ServerFrame { frame: Some(Frame::GoingAway(going)) };
     connection.outbox.close_with(connection.codec.encode(&frame), CloseCode::GoingAway);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drain_takes_as_long_as_its_rate_needs_and_never_longer_than_its_window() {
+        let longest = Duration::from_secs(30);
+        assert_eq!(window(0, 500, longest), Duration::ZERO);
+        assert_eq!(window(1_000, 500, longest), Duration::from_secs(2));
+        assert_eq!(window(100_000, 500, longest), longest);
+        assert_eq!(window(10, 0, longest), Duration::from_secs(10));
+    }
 }

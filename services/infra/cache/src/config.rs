@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub struct CacheConfig {
     /// `redis://host:port`; empty: local only. Without a password: see `password_file`.
     pub redis: String,
+    /// File that holds the whole address, in place of `redis`: how a secret comes to a pod.
+    pub redis_file: Option<PathBuf>,
     /// File that holds the password.
     pub password_file: Option<PathBuf>,
     /// Keys and channels start with it.
@@ -29,6 +31,7 @@ impl Default for CacheConfig {
     fn default() -> Self {
         Self {
             redis: String::new(),
+            redis_file: None,
             password_file: None,
             prefix: "gochat".into(),
             local_entries: 100_000,

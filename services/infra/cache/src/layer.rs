@@ -36,13 +36,14 @@ impl CacheLayer {
     /// Connects in the background and stays connected. Must be called on a tokio runtime.
     ///
     /// # Errors
-    /// A malformed address; a password file that can't be read.
+    /// A malformed address; a file that can't be read.
     #[allow(clippy::unused_async, reason = "callers must be on a runtime, and say so by awaiting")]
     pub async fn connect(config: &CacheConfig) -> Result<Self, CacheError> {
         let registry = Arc::new(Registry::default());
         let (mut remote, mut listener) = (None, None);
-        if !config.redis.is_empty() {
-            let client = client(config)?;
+        let address = address(config)?;
+        if !address.is_empty() {
+            let client = client(config, &address)?;
             let to = Remote::new(&client, config).map_err(|e| CacheError(e.to_string()))?;
             let task = tokio::spawn(listen(client, to.clone(), Arc::clone(&registry)));
             listener = Some(Arc::new(Listener(task)));
@@ -61,8 +62,15 @@ impl CacheLayer {
     }
 }
 
-fn client(config: &CacheConfig) -> Result<redis::Client, CacheError> {
-    let mut info = config.redis.as_str().into_connection_info().map_err(|e| CacheError(e.to_string()))?;
+fn address(config: &CacheConfig) -> Result<String, CacheError> {
+    let Some(path) = &config.redis_file else { return Ok(config.redis.clone()) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| CacheError(format!("redis_file {}: {e}", path.display())))?;
+    Ok(text.trim().to_owned())
+}
+
+fn client(config: &CacheConfig, address: &str) -> Result<redis::Client, CacheError> {
+    let mut info = address.into_connection_info().map_err(|e| CacheError(e.to_string()))?;
     if let Some(path) = &config.password_file {
         let password = std::fs::read_to_string(path)
             .map_err(|e| CacheError(format!("password_file {}: {e}", path.display())))?;
@@ -70,4 +78,23 @@ fn client(config: &CacheConfig) -> Result<redis::Client, CacheError> {
         info = info.set_redis_settings(settings);
     }
     redis::Client::open(info).map_err(|e| CacheError(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_in_a_file_is_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("url");
+        let config = CacheConfig { redis_file: Some(file.clone()), ..CacheConfig::default() };
+        let error = CacheLayer::connect(&config).await.err().unwrap().to_string();
+        assert!(error.contains(&format!("redis_file {}", file.display())), "{error}");
+        std::fs::write(&file, "redis://:secret@127.0.0.1:1\n").unwrap();
+        assert!(CacheLayer::connect(&config).await.unwrap().remote.is_some());
+        std::fs::write(&file, "http://:secret@127.0.0.1:1").unwrap();
+        let error = CacheLayer::connect(&config).await.err().unwrap().to_string();
+        assert!(!error.contains("secret"), "{error}");
+    }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::DbError;
+
 /// Where the database is. Neither `Debug` nor serialisation shows a password.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -13,6 +15,8 @@ pub struct DbConfig {
     /// `mysql://user@host:port/database`, `sqlite://path` or `sqlite::memory:`.
     #[serde(serialize_with = "without_password")]
     pub url: String,
+    /// File that holds the whole address, in place of `url`: how a secret comes to a pod.
+    pub url_file: Option<PathBuf>,
     /// File that holds the password, where the address has none. Read again for no reason but a restart.
     pub password_file: Option<PathBuf>,
     /// Most connections of the pool; 1 to 1,000. SQLite: of readers, beside one writer.
@@ -26,6 +30,7 @@ impl Default for DbConfig {
     fn default() -> Self {
         Self {
             url: "sqlite::memory:".into(),
+            url_file: None,
             password_file: None,
             max_connections: 16,
             acquire_timeout: Duration::from_secs(2),
@@ -37,10 +42,21 @@ impl fmt::Debug for DbConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DbConfig")
             .field("url", &redacted(&self.url))
+            .field("url_file", &self.url_file)
             .field("password_file", &self.password_file)
             .field("max_connections", &self.max_connections)
             .field("acquire_timeout", &self.acquire_timeout)
             .finish()
+    }
+}
+
+impl DbConfig {
+    /// The address, wherever it is.
+    pub(crate) fn address(&self) -> Result<String, DbError> {
+        let Some(path) = &self.url_file else { return Ok(self.url.clone()) };
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| DbError::Config(format!("url_file {}: {e}", path.display())))?;
+        Ok(text.trim().to_owned())
     }
 }
 
@@ -66,6 +82,20 @@ pub(crate) fn redacted(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn an_address_in_a_file_is_used_and_never_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("url");
+        let config = DbConfig { url_file: Some(file.clone()), ..DbConfig::default() };
+        let error = crate::Db::connect(&config).await.unwrap_err().to_string();
+        assert!(error.contains(&format!("url_file {}", file.display())), "{error}");
+        std::fs::write(&file, "mysql://u:secret@h:3306\n").unwrap();
+        let error = crate::Db::connect(&config).await.unwrap_err().to_string();
+        assert!(error.contains("mysql://u:***@h:3306: names no database"), "{error}");
+        std::fs::write(&file, "mysql://u:secret@h:3306/d\n").unwrap();
+        assert!(crate::Db::connect(&config).await.is_ok());
+    }
 
     #[test]
     fn no_password_is_ever_shown() {

@@ -40,23 +40,23 @@ impl Db {
     /// A pool. A MySQL that is away is no error here: its pool connects when it is used.
     ///
     /// # Errors
-    /// Settings that can't be right; a SQLite file that can't be opened.
+    /// Settings that can't be right; a file of theirs that can't be read; a SQLite file that can't be opened.
     pub async fn connect(config: &DbConfig) -> Result<Self, DbError> {
-        let scheme = config.url.split(':').next().unwrap_or_default();
-        match scheme {
-            "mysql" | "mariadb" => Self::mysql(config),
-            "sqlite" => Self::sqlite(config).await,
+        let url = config.address()?;
+        match url.split(':').next().unwrap_or_default() {
+            "mysql" | "mariadb" => Self::mysql(config, &url),
+            "sqlite" => Self::sqlite(config, &url).await,
             _ => Err(DbError::Config(format!(
                 "url {}: neither mysql://user@host:port/database nor sqlite://path",
-                redacted(&config.url)
+                redacted(&url)
             ))),
         }
     }
 
-    fn mysql(config: &DbConfig) -> Result<Self, DbError> {
-        let mut options = MySqlConnectOptions::from_str(&config.url).map_err(|_| malformed(&config.url))?;
+    fn mysql(config: &DbConfig, url: &str) -> Result<Self, DbError> {
+        let mut options = MySqlConnectOptions::from_str(url).map_err(|_| malformed(url))?;
         if options.get_database().is_none_or(str::is_empty) {
-            return Err(DbError::Config(format!("url {}: names no database", redacted(&config.url))));
+            return Err(DbError::Config(format!("url {}: names no database", redacted(url))));
         }
         if let Some(path) = &config.password_file {
             let password = std::fs::read_to_string(path)
@@ -89,10 +89,10 @@ impl Db {
         Ok(Self(Pools::MySql { pool, trust }))
     }
 
-    async fn sqlite(config: &DbConfig) -> Result<Self, DbError> {
-        let in_memory = config.url.contains(":memory:") || config.url.contains("mode=memory");
-        let options = SqliteConnectOptions::from_str(&config.url)
-            .map_err(|_| malformed(&config.url))?
+    async fn sqlite(config: &DbConfig, url: &str) -> Result<Self, DbError> {
+        let in_memory = url.contains(":memory:") || url.contains("mode=memory");
+        let options = SqliteConnectOptions::from_str(url)
+            .map_err(|_| malformed(url))?
             .create_if_missing(true)
             .busy_timeout(config.acquire_timeout)
             .journal_mode(SqliteJournalMode::Wal)
