@@ -89,7 +89,7 @@ impl Cluster {
                 }
             }
             Event::Kill(i) if self.active() > 1 => {
-                i.get_mut(&mut self.observed.members).state = MemberPhase::Gone
+                i.get_mut(&mut self.observed.members).state = MemberPhase::Gone;
             }
             Event::Drain(_) | Event::Kill(_) => {}
             Event::Reorder => self.reorder(),

@@ -184,7 +184,7 @@ impl Rebalancer {
         }
         let since = *self.above_since.get_or_insert(now);
         let until = since + self.settings.patience;
-        if until > now {
+        if until > now && !employs(observed, full) {
             Outlook::Patient { since, until }
         } else if observed.handovers > 0 {
             Outlook::HandingOver { handovers: observed.handovers }
@@ -192,9 +192,8 @@ impl Rebalancer {
             Outlook::Resting { until: rested }
         } else {
             // What the budget left over goes on as soon as these moves are made; anything else is a new story.
-            if full.complete {
-                self.above_since = None;
-            }
+            let waited = now.saturating_sub(self.settings.patience);
+            self.above_since = (!full.complete).then_some(since.min(waited));
             Outlook::Acting
         }
     }
@@ -211,6 +210,13 @@ impl Rebalancer {
             }
         }
     }
+}
+
+/// Whether the plan gives work to a member that has none. That isn't noise that may pass, so there is nothing to wait
+/// for: a member that was just added would stand by for `patience` while the others have too much.
+fn employs(observed: &Observation, plan: &Plan) -> bool {
+    let idle = |member| !observed.slots.iter().any(|slot| slot.owner == Some(member));
+    plan.moves.iter().any(|m| matches!(m.reason, MoveReason::Surplus { .. }) && idle(m.to))
 }
 
 impl fmt::Display for Decision {

@@ -46,8 +46,9 @@ fn below_share(board: &Board<'_>, from: usize) -> impl Iterator<Item = usize> {
 /// The slot to give away and to whom, so that the receiver stays within the band.
 fn within_band(board: &Board<'_>, from: usize) -> Option<(usize, usize)> {
     let surplus = board.surplus(from);
-    let room = below_share(board, from).map(|m| board.room(m)).max()?;
-    let deficit = below_share(board, from).map(|m| board.deficit(m)).max()?;
+    let (room, deficit) = below_share(board, from)
+        .map(|m| (board.room(m), board.deficit(m)))
+        .reduce(|(room, deficit), (r, d)| (room.max(r), deficit.max(d)))?;
 
     let slots = board.movable(from);
     let (fitting, _) = slots.split_at(slots.partition_point(|&(ticks, _)| ticks <= room));
