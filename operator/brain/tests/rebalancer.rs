@@ -152,7 +152,7 @@ fn nothing_moves_for_balance_while_handovers_run_or_loads_are_missing() {
 
 #[test]
 fn what_the_budget_left_over_goes_on_without_a_new_wait() {
-    let mut story = Story::with(&[24, 0]);
+    let mut story = Story::with(&[23, 1]);
     story.at(0);
     for t in [30, 31, 35, 40, 45, 50] {
         story.at(t);
@@ -160,15 +160,35 @@ fn what_the_budget_left_over_goes_on_without_a_new_wait() {
     assert_eq!(
         story.told,
         [
-            "  0 s  hottest at 2.00 of its share, band 1.10: above the band since 0 s, slots move at 30 s",
-            " 30 s  4 slots move; hottest at 1.67 of its share, band 1.10: slots leave members above the band",
-            " 31 s  hottest at 1.67 of its share, band 1.10: the next plan is at 35 s",
-            " 35 s  4 slots move; hottest at 1.33 of its share, band 1.10: slots leave members above the band",
-            " 40 s  3 slots move; hottest at 1.08 of its share, band 1.10: slots leave members above the band",
+            "  0 s  hottest at 1.92 of its share, band 1.10: above the band since 0 s, slots move at 30 s",
+            " 30 s  4 slots move; hottest at 1.58 of its share, band 1.10: slots leave members above the band",
+            " 31 s  hottest at 1.58 of its share, band 1.10: the next plan is at 35 s",
+            " 35 s  4 slots move; hottest at 1.25 of its share, band 1.10: slots leave members above the band",
+            " 40 s  2 slots move; hottest at 1.08 of its share, band 1.10: slots leave members above the band",
             " 45 s  hottest at 1.08 of its share, band 1.10: balanced",
             " 50 s  hottest at 1.08 of its share, band 1.10: balanced",
         ]
     );
+}
+
+#[test]
+fn a_member_that_was_just_added_is_given_work_at_once() {
+    let mut story = Story::with(&[6, 6, 0]);
+    let decision = story.at(0);
+    assert_eq!(decision.outlook, Outlook::Acting);
+    assert_eq!(story.count(2), 4, "{:?}", story.told);
+    // From then on it is one of many, and differences have to last.
+    story.heat(0, 3.0);
+    assert_eq!(story.at(10).outlook, Outlook::Patient { since: s(10), until: s(40) });
+}
+
+#[test]
+fn a_member_that_was_just_added_gets_all_of_its_share_without_a_wait() {
+    let mut story = Story::with(&[24, 0]);
+    for t in [100, 105, 110] {
+        assert_eq!(story.at(t).outlook, Outlook::Acting, "{:?}", story.told);
+    }
+    assert_eq!(story.at(115).outlook, Outlook::Balanced);
 }
 
 #[test]
