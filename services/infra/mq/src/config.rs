@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::MqError;
+
+/// Those that need nothing but a name and a password.
+const MECHANISMS: [&str; 3] = ["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"];
 
 /// The log's address and limits.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -36,6 +40,32 @@ pub struct MqConfig {
     /// Settings of librdkafka as it names them, for TLS, SASL and tuning: `security.protocol`, `ssl.ca.location`,
     /// `sasl.username` and so on. What the guarantees rest on (acks, idempotence, no auto-commit) can't be overridden.
     pub properties: Properties,
+    /// TLS to Kafka.
+    pub tls: TlsConfig,
+    /// Who we are to Kafka.
+    pub sasl: SaslConfig,
+}
+
+/// TLS to Kafka.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsConfig {
+    /// Whether it is spoken.
+    pub enabled: bool,
+    /// Certificates (PEM) that brokers are trusted by; the system's otherwise.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Who we are to Kafka: nobody, by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SaslConfig {
+    /// `SCRAM-SHA-512`, `SCRAM-SHA-256` or `PLAIN`; empty: no SASL.
+    pub mechanism: String,
+    /// File that holds the user's name.
+    pub username_file: Option<PathBuf>,
+    /// File that holds the password.
+    pub password_file: Option<PathBuf>,
 }
 
 impl Default for MqConfig {
@@ -50,11 +80,46 @@ impl Default for MqConfig {
             queue_bytes: 64 << 20,
             retention_bytes: 256 << 20,
             properties: Properties::default(),
+            tls: TlsConfig::default(),
+            sasl: SaslConfig::default(),
         }
     }
 }
 
 impl MqConfig {
+    /// `tls` and `sasl` as librdkafka's settings, with what the files hold now.
+    pub(crate) fn security(&self) -> Result<BTreeMap<String, String>, MqError> {
+        let (tls, sasl) = (&self.tls, &self.sasl);
+        if tls.ca_file.is_some() && !tls.enabled {
+            return Err(MqError::Config("mq.tls.ca_file needs mq.tls.enabled".to_owned()));
+        }
+        let mut settings = BTreeMap::new();
+        let mut set = |name: &str, value: String| settings.insert(name.to_owned(), value);
+        let protocol = match (tls.enabled, !sasl.mechanism.is_empty()) {
+            (false, false) => return Ok(settings),
+            (true, false) => "SSL",
+            (false, true) => "SASL_PLAINTEXT",
+            (true, true) => "SASL_SSL",
+        };
+        set("security.protocol", protocol.to_owned());
+        if let Some(ca) = &tls.ca_file {
+            // librdkafka would not name it.
+            std::fs::File::open(ca)
+                .map_err(|e| MqError::Config(format!("mq.tls.ca_file {}: {e}", ca.display())))?;
+            set("ssl.ca.location", ca.display().to_string());
+        }
+        if !sasl.mechanism.is_empty() {
+            if !MECHANISMS.contains(&sasl.mechanism.as_str()) {
+                let (mechanism, known) = (&sasl.mechanism, MECHANISMS.join(" or "));
+                return Err(MqError::Config(format!("mq.sasl.mechanism {mechanism:?}: has to be {known}")));
+            }
+            set("sasl.mechanism", sasl.mechanism.clone());
+            set("sasl.username", content("mq.sasl.username_file", sasl.username_file.as_deref())?);
+            set("sasl.password", content("mq.sasl.password_file", sasl.password_file.as_deref())?);
+        }
+        Ok(settings)
+    }
+
     /// Refuses what can't work, by name.
     pub(crate) fn validate(&self) -> Result<(), MqError> {
         for address in self.bootstrap.split(',').filter(|_| !self.bootstrap.is_empty()) {
@@ -76,6 +141,14 @@ impl MqConfig {
             None => Ok(()),
         }
     }
+}
+
+/// What a file of a secret holds.
+fn content(setting: &str, path: Option<&Path>) -> Result<String, MqError> {
+    let path = path.ok_or_else(|| MqError::Config(format!("mq.sasl.mechanism needs {setting}")))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| MqError::Config(format!("{setting} {}: {e}", path.display())))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// Settings passed to librdkafka. They hold passwords and keys, so neither `Debug` nor `Serialize` shows a value.

@@ -29,7 +29,7 @@ mod mq;
 mod producer;
 mod record;
 
-pub use config::{MqConfig, Properties, TopicSpec};
+pub use config::{MqConfig, Properties, SaslConfig, TlsConfig, TopicSpec};
 pub use consumer::Consumer;
 pub use delivery::Delivery;
 pub use error::MqError;

@@ -1,7 +1,7 @@
 //! Kafka through librdkafka.
 //!
 //! ```text
-//! Kafka ── settings (ours, then `properties`, then what the guarantees rest on)
+//! Kafka ── settings (ours, then `tls` and `sasl`, then `properties`, then what the guarantees rest on)
 //!  ├─ producer  one librdkafka client and its thread; replaced if librdkafka declares it dead
 //!  ├─ consumer  explicit assignment, no membership; placement is GoChat's own
 //!  └─ admin     topics, partition counts
@@ -33,10 +33,14 @@ pub(crate) struct Kafka {
 
 impl Kafka {
     pub(crate) fn new(config: &MqConfig) -> Result<Self, MqError> {
-        let admin = settings(config, &[("allow.auto.create.topics", "false")], &[])
+        let mut config = config.clone();
+        for (name, value) in config.security()? {
+            config.properties.0.entry(name).or_insert(value);
+        }
+        let admin = settings(&config, &[("allow.auto.create.topics", "false")], &[])
             .create_with_context(Context::new("admin"))
             .map_err(|error| refused(&error))?;
-        Ok(Self { config: config.clone(), admin: Arc::new(admin) })
+        Ok(Self { config, admin: Arc::new(admin) })
     }
 
     pub(crate) fn producer(&self) -> Result<KafkaProducer, MqError> {
