@@ -203,7 +203,7 @@ impl Rebalancer {
         for Move { slot, reason, .. } in &plan.moves {
             // To be dealt for the first time is not a move that anybody felt.
             if *reason != MoveReason::Unowned {
-                let _ = (slot, until);
+                self.cooling.insert(*slot, until);
             }
             if matches!(reason, MoveReason::Surplus { .. } | MoveReason::MemberDraining) {
                 self.last_plan = Some(now);
