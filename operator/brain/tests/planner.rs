@@ -145,6 +145,24 @@ proptest! {
         }
     }
 
+    /// Slots go from surplus to deficit: without the last slot it got, a receiver is below its share.
+    #[test]
+    fn who_gets_slots_was_below_its_share(mut problem in settled()) {
+        problem.policy.max_moves = usize::MAX;
+        let plan = solve(&problem);
+        for (member, state) in problem.members.iter().enumerate() {
+            let largest = plan.moves.iter().filter(|m| m.to == member).map(|m| problem.slots[m.slot].load).reduce(f64::max);
+            let gave = plan.moves.iter().any(|m| m.from == Some(member));
+            if let Some(largest) = largest.filter(|_| !gave) {
+                let has: f64 = (problem.slots.iter().zip(&plan.owners))
+                    .filter(|&(_, &owner)| owner == Some(member))
+                    .map(|(slot, _)| slot.load)
+                    .sum();
+                prop_assert!(has - largest <= plan.after.mean * state.weight * (1.0 + 1e-9));
+            }
+        }
+    }
+
     #[test]
     fn draining_members_end_empty(mut problem in problem(), budget in 1usize..5) {
         problem.policy.max_moves = budget;
@@ -225,6 +243,29 @@ fn sixteen_slots_over_two_members_are_eight_and_eight() {
     assert_eq!(plan.owners.iter().filter(|&&o| o == Some(0)).count(), 8);
     assert_eq!(plan.moves.len(), 16);
     assert_eq!(plan.moves[0].to_string(), "slot 0 → member 0: it had no owner");
+}
+
+#[test]
+fn exactly_at_the_band_is_within_it() {
+    for k in 1..200 {
+        let slots = std::iter::repeat_n(slot(1.0 / 3.0, 0), 11 * k)
+            .chain(std::iter::repeat_n(slot(1.0 / 3.0, 1), 9 * k));
+        let policy = Policy { band_absolute: 0.0, ..Policy::default() };
+        let plan = solve(&Problem { slots: slots.collect(), members: vec![MemberState::ACTIVE; 2], policy });
+        assert!(plan.is_empty() && plan.before.within_band(), "{} against {}", 11 * k, 9 * k);
+    }
+}
+
+#[test]
+fn of_draining_members_the_one_nearest_to_done_is_emptied_first() {
+    let draining = MemberState { weight: 1.0, state: MemberPhase::Draining };
+    let problem = Problem {
+        slots: [0, 0, 0, 1, 1, 2, 2, 2, 2].map(|m| slot(0.1, m)).into(),
+        members: vec![draining, draining, draining, MemberState::ACTIVE],
+        policy: Policy { max_moves: 2, ..Policy::default() },
+    };
+    let moved: Vec<_> = solve(&problem).moves.iter().map(|m| m.slot).collect();
+    assert_eq!(moved, [3, 4]);
 }
 
 #[test]

@@ -115,6 +115,16 @@ fn slots_nobody_works_on_are_dealt_at_once_and_beyond_the_budget() {
 }
 
 #[test]
+fn heavy_slots_are_dealt_before_light_ones() {
+    let mut story = Story::with(&[0, 0, 3]);
+    story.observed.slots[2].load = 0.2;
+    story.observed.members[2].state = MemberPhase::Gone;
+    // Nothing is trimmed afterwards.
+    story.observed.measured = false;
+    assert!((story.at(0).plan.after.imbalance() - 1.0).abs() < 1e-9);
+}
+
+#[test]
 fn a_draining_member_is_emptied_by_budget_and_interval_without_patience() {
     let mut story = Story::with(&[10, 10, 10]);
     story.observed.members[2].state = MemberPhase::Draining;

@@ -202,9 +202,8 @@ impl<'p> Board<'p> {
     /// Takes a slot off its owner.
     pub(super) fn lift(&mut self, slot: usize) {
         if let Some(owner) = self.owners[slot] {
-            let paid = self.is_paid(slot);
+            self.moved += usize::from(!self.is_paid(slot));
             self.owners[slot] = None;
-            self.moved += usize::from(!paid);
             let (ticks, m) = (self.ticks[slot], &mut self.members[owner]);
             m.load -= ticks;
             m.slots -= 1;
@@ -216,10 +215,7 @@ impl<'p> Board<'p> {
 
     /// Gives a slot that nobody has to a member.
     pub(super) fn put(&mut self, slot: usize, member: usize) {
-        let paid = self.is_paid(slot);
         self.owners[slot] = Some(member);
-        // Back home: it never moved.
-        self.moved -= usize::from(paid && !self.is_paid(slot) && self.moved > 0);
         let (ticks, m) = (self.ticks[slot], &mut self.members[member]);
         m.load += ticks;
         m.peak = m.peak.max(m.load);
