@@ -24,7 +24,7 @@ pub fn rendered(object: &DynamicObject) -> u64 {
 }
 
 /// What the operator has said, as far as it still stands.
-pub fn live(object: &DynamicObject) -> u64 {
+pub(super) fn live(object: &DynamicObject) -> u64 {
     match applied(object) {
         Value::Null => 0,
         mut extracted => {
@@ -36,7 +36,7 @@ pub fn live(object: &DynamicObject) -> u64 {
 }
 
 /// What the operator has said, as far as it still stands; null where it never said anything.
-pub fn applied(object: &DynamicObject) -> Value {
+pub(super) fn applied(object: &DynamicObject) -> Value {
     let Some(fields) = owned(&object.metadata) else { return Value::Null };
     let value = serde_json::to_value(object).unwrap_or_default();
     extract(&value, fields).unwrap_or_default()

@@ -5,22 +5,31 @@
 //! validate      (GoChatCluster, Facts, Defaults) → ValidCluster                          pure
 //! build         ValidCluster → pod templates; with the rollout → all objects             pure
 //! rollout       whose template may change now, and whether the migration runs            pure
-//! apply         sends the objects in order
+//! apply         sends the objects in order: those that differ
 //! orphans       deletes what is labelled ours and not wanted any more
 //! status        what is true of it                                                       pure
 //! ```
 
+mod apply;
 pub mod build;
 pub mod dereference;
 mod each;
+pub mod finalizer;
+mod key;
+mod orphans;
+mod read;
 pub mod reasons;
+pub mod reconcile;
+mod report;
 pub mod rollout;
 pub mod scale;
 pub mod secrets;
+mod signing_keys;
 pub mod status;
 pub mod validate;
 
 pub use each::Each;
+pub use key::ClusterKey;
 
 use gochat_crds::GoChatCluster;
 

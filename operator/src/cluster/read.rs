@@ -1,0 +1,80 @@
+//! How the facts are read: children from the watches, Kafka and live from their own tasks, secrets by name.
+//!
+//! Secrets are not watched by content: the operator holds no cache of other people's passwords. Each reconcile asks for the few
+//! that the spec names, keeps which keys are there, and forgets the values.
+
+use std::collections::BTreeMap;
+
+use gochat_crds::{GoChatCluster, GoChatScaler, ScaledWorkload};
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::ObjectMeta;
+
+use super::ClusterKey;
+use super::dereference::{Facts, SecretFacts};
+use super::reconcile::{Context, Error};
+use super::secrets;
+use crate::children::Body;
+use crate::names;
+
+/// Reads all but the signing keys.
+pub(super) async fn read(context: &Context, key: &ClusterKey, cluster: &GoChatCluster) -> Result<Facts, Error> {
+    let mut facts = Facts {
+        capabilities: context.watches.capabilities(),
+        live: context.views.get(key),
+        secrets: referred(context, key, cluster).await?,
+        ..Facts::default()
+    };
+    let uid = cluster.metadata.uid.as_deref().unwrap_or_default();
+    let gateway = names::workload(&key.name, ScaledWorkload::Gateway);
+    for ((_, name), child) in context.children.of(key) {
+        // What a former cluster of this name has left is being collected.
+        if !is_owned(&child.meta, uid) {
+            continue;
+        }
+        match child.body {
+            Body::Deployment(deployment) => {
+                if let Some(workload) = workload(&child.meta) {
+                    facts.deployments.insert(workload, deployment.as_ref().clone());
+                }
+            }
+            Body::Scaler(scaler) => {
+                facts.scalers.insert(scaler.spec.workload, GoChatScaler::clone(&scaler));
+            }
+            Body::Job(job) => drop(facts.migrations.insert(name, job.as_ref().clone())),
+            Body::Service(service) if name == gateway => facts.gateway_service = Some(service.as_ref().clone()),
+            Body::Service(_) | Body::Nothing => {}
+        }
+    }
+    Ok(facts)
+}
+
+async fn referred(
+    context: &Context,
+    key: &ClusterKey,
+    cluster: &GoChatCluster,
+) -> Result<BTreeMap<String, SecretFacts>, Error> {
+    let api: Api<Secret> = Api::namespaced(context.client.clone(), &key.namespace);
+    let mut found = BTreeMap::new();
+    for secret in secrets::referred(&cluster.spec) {
+        if found.contains_key(&secret.name) {
+            continue;
+        }
+        let read = api.get_opt(&secret.name).await;
+        let read = read.map_err(|error| Error::kube(format!("read secret {}", secret.name), error))?;
+        if let Some(secret_there) = read {
+            let keys = secret_there.data.into_iter().flatten().map(|(name, _)| name).collect();
+            found.insert(secret.name, SecretFacts { keys });
+        }
+    }
+    Ok(found)
+}
+
+fn is_owned(meta: &ObjectMeta, uid: &str) -> bool {
+    meta.owner_references.iter().flatten().any(|owner| owner.uid == uid)
+}
+
+fn workload(meta: &ObjectMeta) -> Option<ScaledWorkload> {
+    let label = meta.labels.as_ref()?.get(names::WORKLOAD)?;
+    ScaledWorkload::ALL.into_iter().find(|workload| workload.as_str() == label)
+}

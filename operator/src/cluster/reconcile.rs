@@ -1,0 +1,132 @@
+//! One look at one cluster: what is there, what should be, what is done about it, what is true now.
+//!
+//! Level-triggered: it does not matter why it was called, nor what was done before.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gochat_chassis::resilience::Backoff;
+use gochat_crds::GoChatCluster;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use kube::runtime::controller::Action;
+use kube::{Client, ResourceExt as _};
+use parking_lot::Mutex;
+use rand::RngExt as _;
+use tokio::sync::Semaphore;
+
+use super::validate::Defaults;
+use super::{ClusterKey, apply, desired, finalizer, orphans, read, report, secrets, signing_keys};
+use crate::children::{Children, Watches};
+use crate::events::Events;
+use crate::kafka::Kafka;
+use crate::names;
+use crate::views::Views;
+
+/// A look without a reason: what changes is seen by watches, this is for what none of them sees.
+const SLOW: Duration = Duration::from_secs(600);
+/// While a secret is missing: it need not be labelled, so no watch may see it come.
+const MISSING: Duration = Duration::from_secs(10);
+/// While the API server refuses an object.
+const REFUSED: Duration = Duration::from_secs(30);
+/// After an error.
+const RETRY: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(60) };
+
+/// What a reconcile works with.
+#[allow(missing_docs, reason = "each is named after its type")]
+pub struct Context {
+    pub client: Client,
+    pub defaults: Defaults,
+    pub children: Children,
+    pub watches: Watches,
+    pub kafka: Kafka,
+    pub views: Views,
+    pub events: Events,
+    /// So many at a time, over all namespaces.
+    pub permits: Semaphore,
+    /// How often each has failed in a row.
+    pub failures: Mutex<HashMap<ClusterKey, u32>>,
+}
+
+/// Why a reconcile could not be finished: the API server was away, slow, or another one wrote. It is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A request failed.
+    #[error("{what}: {source}")]
+    Kube {
+        /// What was asked.
+        what: String,
+        /// Why it failed.
+        source: Box<kube::Error>,
+    },
+}
+
+impl Error {
+    pub(super) fn kube(what: String, source: kube::Error) -> Self {
+        Self::Kube { what, source: Box::new(source) }
+    }
+}
+
+/// Looks at a cluster.
+pub async fn reconcile(cluster: Arc<GoChatCluster>, context: Arc<Context>) -> Result<Action, Error> {
+    // Never closed.
+    let _permit = context.permits.acquire().await;
+    let begun = Instant::now();
+    let key = ClusterKey::of(&cluster);
+    let result = look(&cluster, &context, &key).await;
+    let outcome = if result.is_ok() { "ok" } else { "error" };
+    metrics::counter!("gochat_operator_reconciles_total", "outcome" => outcome).increment(1);
+    metrics::histogram!("gochat_operator_reconcile_seconds").record(begun.elapsed().as_secs_f64());
+    if result.is_ok() {
+        context.failures.lock().remove(&key);
+    }
+    result
+}
+
+async fn look(cluster: &GoChatCluster, context: &Context, key: &ClusterKey) -> Result<Action, Error> {
+    if cluster.metadata.deletion_timestamp.is_some() {
+        return finalizer::finish(context, key, cluster).await;
+    }
+    let paused = cluster.annotations().get(names::PAUSED).is_some_and(|value| value == "true");
+    if !paused {
+        finalizer::keep(context, key, cluster).await?;
+    }
+    let keys = signing_keys::keep(context, key, cluster, !paused).await?;
+    let mut facts = read::read(context, key, cluster).await?;
+    facts.signing_keys = keys.facts;
+    facts.kafka = context.kafka.want(key, cluster, paused);
+    let desired = desired(cluster, &facts, &context.defaults);
+
+    let mut outcome = apply::Outcome::default();
+    let mut deleted = Vec::new();
+    if let (Ok(desired), false) = (&desired, paused) {
+        outcome = apply::apply(context, key, &desired.objects).await?;
+        deleted = orphans::delete(context, key, &desired.cluster.uid, &desired.objects).await?;
+    }
+    report::events(&context.events, cluster, keys.note, &outcome, &deleted);
+    let now = Time(Timestamp::now());
+    let status = super::status::status(cluster, desired.as_ref(), &facts, &outcome.applied, &now);
+    report::scalers(context, key, &facts, &status).await?;
+    report::status(context, key, cluster, status).await?;
+
+    let again = if !outcome.applied.refused.is_empty() {
+        REFUSED
+    } else if secrets::missing(&cluster.spec, &facts).is_empty() {
+        keys.due.map_or(SLOW, |due| due.clamp(MISSING, SLOW))
+    } else {
+        MISSING
+    };
+    Ok(Action::requeue(again.mul_f64(rand::rng().random_range(0.8..=1.2))))
+}
+
+/// When to look again after an error.
+pub fn retry(cluster: Arc<GoChatCluster>, error: &Error, context: Arc<Context>) -> Action {
+    let key = ClusterKey::of(&cluster);
+    let mut failures = context.failures.lock();
+    let attempt = failures.entry(key.clone()).or_default();
+    let delay = RETRY.ceiling(*attempt) / 2 + RETRY.delay(*attempt) / 2;
+    *attempt = attempt.saturating_add(1);
+    tracing::warn!(cluster = %key, %error, attempt = *attempt, ?delay, "reconcile");
+    Action::requeue(delay)
+}
