@@ -1,0 +1,127 @@
+//! A GoChatCluster on a real API server: what becomes of it, and what does not.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod support;
+
+use std::time::{Duration, SystemTime};
+
+use gochat_crds::{GoChatScaler, ScaledWorkload};
+use gochat_operator::names;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
+use kube::ResourceExt as _;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use serde_json::json;
+use support::kubelet::Kubelet;
+use support::{NOBODY, World, eventually};
+
+/// Quiet for so long is quiet: longer than any retry of what is under way.
+const QUIET: Duration = Duration::from_secs(3);
+
+fn name(workload: ScaledWorkload) -> String {
+    names::workload("sample", workload)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sample_becomes_workloads_and_its_status_is_true_at_every_stage() {
+    let Some(world) = World::new("the-sample-becomes-workloads").await else { return };
+    let operator = world.operator().await;
+    let kubelet = Kubelet::start(world.client.clone(), &world.namespace);
+    for workload in ScaledWorkload::ALL {
+        kubelet.limit(workload.as_str(), 0);
+    }
+    world.stores("sample").await;
+    world.apply("sample", NOBODY, |_| {}).await;
+    for workload in ScaledWorkload::ALL {
+        world.there::<Deployment>(&name(workload)).await;
+        world.there::<GoChatScaler>(&name(workload)).await;
+    }
+    world.there::<Service>("sample-gateway").await;
+    let keys = world.there::<Secret>("sample-signing-keys").await;
+    assert!(keys.owner_references().is_empty(), "what is to stay has no owner");
+
+    let found = world.condition("sample", "Ready", "False", None).await;
+    assert_eq!(found.status.unwrap().workloads.gateway.ready, 0);
+    kubelet.limit("gateway", 1);
+    eventually("one gateway is ready", || async {
+        let status = world.cluster("sample").await.status.unwrap();
+        if status.workloads.gateway.ready == 1 { Ok(()) } else { Err(status) }
+    })
+    .await;
+    world.condition("sample", "Ready", "False", None).await;
+    for workload in ScaledWorkload::ALL {
+        kubelet.unlimited(workload.as_str());
+    }
+    eventually("all are ready", || async {
+        let status = world.cluster("sample").await.status.unwrap();
+        let w = &status.workloads;
+        let ready = [&w.gateway, &w.logic, &w.repo, &w.task].map(|w| (w.ready, w.desired));
+        if ready == [(2, 2); 4] { Ok(()) } else { Err(status) }
+    })
+    .await;
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_steady_is_not_written_even_by_an_operator_that_was_just_started() {
+    let Some(world) = World::new("what-is-steady-is-not-written").await else { return };
+    let operator = world.operator().await;
+    let _kubelet = Kubelet::start(world.client.clone(), &world.namespace);
+    world.stores("sample").await;
+    world.apply("sample", NOBODY, |_| {}).await;
+    world.there::<Deployment>(&name(ScaledWorkload::Gateway)).await;
+    world.quiet(QUIET).await;
+    assert!(world.writes(SystemTime::UNIX_EPOCH).len() > 20, "what is written is seen");
+
+    let begun = SystemTime::now();
+    world.apply("sample", NOBODY, |_| {}).await;
+    operator.stop().await;
+    let operator = world.operator().await;
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    let writes: Vec<_> = world.writes(begun).into_iter().map(|r| (r.verb, r.resource, r.name)).collect();
+    assert_eq!(writes, []);
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_changed_by_hand_is_put_back_and_what_was_deleted_returns() {
+    let Some(world) = World::new("what-was-changed-is-put-back").await else { return };
+    let operator = world.operator().await;
+    world.stores("sample").await;
+    world.apply("sample", NOBODY, |_| {}).await;
+    let (deployments, services, maps) = (world.api::<Deployment>(), world.api::<Service>(), world.api::<ConfigMap>());
+    let logic = name(ScaledWorkload::Logic);
+    world.there::<Deployment>(&logic).await;
+    world.quiet(QUIET).await;
+
+    let by_hand = PatchParams { field_manager: Some("by-hand".into()), ..PatchParams::default() };
+    let image = json!({ "spec": { "template": { "spec": { "containers": [{ "name": "logic", "image": "other" }] } } } });
+    deployments.patch(&logic, &by_hand, &Patch::Strategic(&image)).await.unwrap();
+    eventually("the image is put back", || async {
+        let spec = deployments.get(&logic).await.unwrap().spec.unwrap().template.spec.unwrap();
+        let image = spec.containers[0].image.clone();
+        if image.as_deref() != Some("other") { Ok(()) } else { Err(image) }
+    })
+    .await;
+
+    let label = json!({ "spec": { "selector": { names::WORKLOAD: "none" } } });
+    services.patch("sample-gateway", &by_hand, &Patch::Merge(&label)).await.unwrap();
+    eventually("the selector is put back", || async {
+        let selector = services.get("sample-gateway").await.unwrap().spec.unwrap().selector.unwrap();
+        if selector[names::WORKLOAD] == "gateway" { Ok(()) } else { Err(selector) }
+    })
+    .await;
+
+    let added = json!({ "metadata": { "annotations": { "theirs": "stays" } } });
+    deployments.patch(&logic, &by_hand, &Patch::Merge(&added)).await.unwrap();
+    let map = maps.list(&Default::default()).await.unwrap().items.into_iter().find(|map| {
+        map.labels().get(names::CLUSTER).is_some_and(|cluster| cluster == "sample")
+    });
+    let map = map.unwrap().name_any();
+    maps.delete(&map, &DeleteParams::default()).await.unwrap();
+    world.there::<ConfigMap>(&map).await;
+    world.quiet(QUIET).await;
+    let annotations = deployments.get(&logic).await.unwrap().metadata.annotations.unwrap();
+    assert_eq!(annotations.get("theirs").map(String::as_str), Some("stays"));
+    operator.stop().await;
+}
