@@ -1,6 +1,12 @@
 //! How many more moves the planner makes than are needed, at once and as loads drift. `README.md` of the planner quotes what this prints:
 //! `cargo test -p gochat-brain --test lower_bound -- --nocapture --test-threads=1`
-#![allow(clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a test that prints a table of small numbers"
+)]
 
 use gochat_brain::planner::{MemberState, Policy, Problem, SlotState, solve};
 

@@ -1,5 +1,11 @@
 //! What the planner promises, held against random problems.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "tests"
+)]
 
 use gochat_brain::planner::{
     Fault, MemberPhase, MemberState, MoveReason, Plan, Policy, Problem, ProblemError, SlotState, solve,
