@@ -16,3 +16,4 @@
 pub mod autoscaler;
 pub mod planner;
 pub mod simulation;
+mod words;

@@ -101,6 +101,30 @@ fn growth_is_answered_with_headroom() {
 }
 
 #[test]
+fn headroom_is_refilled_by_the_slow_mean_and_too_much_load_answered_by_the_quick_one() {
+    let mut play = Play::of(Policy::between(2, 20), 5);
+    play.keep(&connections(40_000.0), 300);
+    play.keep(&connections(48_000.0), 60);
+    play.keep(&connections(70_000.0), 60);
+    assert_eq!(
+        play.said(),
+        "5:40 5 → 6: 46,000 connections / 10,000 per pod × 1.2 headroom\n\
+         6:05 6 → 9: 70,000 connections / 10,000 per pod × 1.2 headroom"
+    );
+}
+
+#[test]
+fn members_that_come_too_late_for_a_backlog_are_not_asked_for() {
+    let mut play = Play::of(Policy::between(1, 20), 4);
+    // Gone in five seconds by those there are, long before another would have started.
+    let decision = play.see(&backlog(5_000, 3_000.0));
+    assert_eq!(
+        decision.to_string(),
+        "4: 3,143/s to work off with 5,000 waiting / 1,000/s per pod × 1.2 headroom is near enough"
+    );
+}
+
+#[test]
 fn a_need_within_the_tolerance_changes_nothing() {
     let mut play = Play::of(Policy::between(2, 20), 10);
     let decision = play.keep(&connections(90_000.0), 600);
@@ -139,18 +163,18 @@ fn a_short_lull_takes_nothing_away() {
 fn a_flood_panics_and_a_panic_takes_nothing_back() {
     let mut play = Play::of(Policy::between(2, 20), 3);
     play.keep(&connections(20_000.0), 60);
-    play.keep(&connections(90_000.0), 30);
+    play.keep(&connections(120_000.0), 30);
     let decision = play.keep(&connections(20_000.0), 30);
     assert_eq!(
         decision.to_string(),
-        "11: 55,000 connections / 10,000 per pod × 1.2 headroom would need 7; none is removed in a panic; panic since 12:01:05"
+        "14: 70,000 connections / 10,000 per pod × 1.2 headroom would need 9; none is removed in a panic; panic since 12:01:00"
     );
     play.keep(&connections(20_000.0), 320);
     assert_eq!(
         play.said(),
-        "1:05 3 → 7: 90,000 connections / 10,000 per pod × 1.2 headroom; at most 7 in this step; panic since 12:01:05\n\
-         1:20 7 → 11: 90,000 connections / 10,000 per pod × 1.2 headroom; panic since 12:01:05\n\
-         7:00 11 → 10: 20,000 connections / 10,000 per pod × 1.2 headroom; at least 10 in this step"
+        "1:00 3 → 7: 70,000 connections / 10,000 per pod × 1.2 headroom; at most 7 in this step; panic since 12:01:00\n\
+         1:15 7 → 14: 120,000 connections / 10,000 per pod × 1.2 headroom; at most 14 in this step; panic since 12:01:00\n\
+         6:55 14 → 13: 20,000 connections / 10,000 per pod × 1.2 headroom; at least 13 in this step"
     );
 }
 
@@ -223,10 +247,10 @@ fn the_largest_answer_wins() {
 #[test]
 fn a_backlog_is_worked_off_in_its_time() {
     let mut play = Play::of(Policy::between(1, 20), 2);
-    let decision = play.see(&backlog(6_000, 1_500.0));
+    let decision = play.see(&backlog(60_000, 1_500.0));
     assert_eq!(
         decision.to_string(),
-        "2 → 4: 2,700/s to work off, 6,000 waiting to be gone in 5 s / 1,000/s per pod × 1.2 headroom"
+        "2 → 4: 3,214/s to work off with 60,000 waiting / 1,000/s per pod × 1.2 headroom"
     );
 }
 
@@ -234,7 +258,7 @@ fn a_backlog_is_worked_off_in_its_time() {
 fn a_backlog_has_no_use_for_more_members_than_partitions() {
     let mut play = Play::of(Policy::between(1, 20), 6);
     play.ceiling = Some(8);
-    let decision = play.see(&backlog(60_000, 1_000.0));
+    let decision = play.see(&backlog(600_000, 1_000.0));
     assert_eq!((decision.replicas, decision.limited_by), (8, Some(Limit::Ceiling(8))));
     assert!(decision.to_string().contains("; there is no work for more than 8"), "{decision}");
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! signal      what was measured, its target, and how many members it asks for
+//! loads       the readings of all signals, their means, and the largest answer
 //! window      means of the load; the highest recommendation of the recent past
 //! panic       load that doubled within seconds
 //! pace        at most a step in a period
@@ -13,23 +14,22 @@
 //! `Duration` since an origin of the caller's that never goes back. With the Unix epoch as origin, reasons read as UTC.
 
 mod drain_rate;
+mod loads;
 mod pace;
 mod panic;
 mod policy;
 mod reason;
 mod signal;
 mod window;
-pub(crate) mod words;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use loads::{Loads, Seen, larger};
 use pace::Pace;
 use panic::Panic;
-use signal::Vote;
-use window::{Highest, Mean};
+use window::Highest;
 
 pub use drain_rate::DrainRate;
 pub use policy::{Policy, Step};
@@ -67,7 +67,7 @@ pub struct Observation {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Autoscaler {
     policy: Policy,
-    loads: BTreeMap<Name, Mean>,
+    loads: Loads,
     recommended: Highest,
     panic: Panic,
     pace: Pace,
@@ -80,19 +80,12 @@ struct Wish {
     limit: Option<Limit>,
 }
 
-/// What all signals say together.
-struct Seen {
-    stable: Option<Evidence>,
-    recent: Option<Evidence>,
-    missing: Vec<Name>,
-}
-
 impl Autoscaler {
     /// One that has seen nothing yet.
     pub fn new(policy: Policy) -> Self {
         Self {
             policy,
-            loads: BTreeMap::new(),
+            loads: Loads::default(),
             recommended: Highest::default(),
             panic: Panic::default(),
             pace: Pace::default(),
@@ -135,10 +128,12 @@ impl Autoscaler {
     /// Follows the load, where that is allowed.
     fn follow(&mut self, now: Duration, observed: &Observation) -> (Wish, Vec<Name>) {
         let from = observed.desired;
-        let Seen { stable, recent, missing } = self.see(now, observed);
+        let Seen { stable, recent, missing } = self.loads.see(now, observed, &self.policy);
         self.panic.update(now, recent.as_ref().map(|evidence| evidence.load), observed.ready, &self.policy);
         let panics = self.panic.since().is_some();
-        let evidence = if panics { larger(stable, recent) } else { stable };
+        // Headroom that is used up can wait for the slow mean; members above their targets can't.
+        let recent = recent.filter(|evidence| panics || evidence.load > f64::from(from));
+        let evidence = larger(stable, recent);
         let Some(evidence) = evidence else {
             self.recommend(now, from);
             let reason =
@@ -182,51 +177,6 @@ impl Autoscaler {
         (wish, missing)
     }
 
-    /// Takes the readings in, and asks each signal; the largest answer wins.
-    fn see(&mut self, now: Duration, observed: &Observation) -> Seen {
-        let policy = &self.policy;
-        let keep = policy.stable_window.max(policy.panic_window);
-        let mut seen = Seen { stable: None, recent: None, missing: Vec::new() };
-        for reading in &observed.signals {
-            let (signal, members) = match reading {
-                Reading::Measured { signal, age, members } if *age <= policy.stale_after => {
-                    (signal, *members)
-                }
-                _ => {
-                    seen.missing.push(reading.name());
-                    continue;
-                }
-            };
-            let name = signal.name();
-            let Some(measure) = signal.measure() else {
-                seen.missing.push(name);
-                continue;
-            };
-            let load = self.loads.entry(name.clone()).or_default();
-            load.record(now, measure, keep);
-            let mut usable = members >= observed.ready;
-            let windows = [(policy.stable_window, &mut seen.stable), (policy.panic_window, &mut seen.recent)];
-            for (window, best) in windows.into_iter().take(if signal.may_panic() { 2 } else { 1 }) {
-                let Some(measure) = load.over(now, window) else { continue };
-                match signal.vote(measure, policy, observed.ready, observed.desired) {
-                    Vote::Needs { load, need } => {
-                        let headroom = policy.headroom;
-                        let evidence =
-                            Evidence { signal: signal.clone(), measure, over: window, load, need, headroom };
-                        *best = larger(best.take(), Some(evidence));
-                    }
-                    Vote::Abstains => {}
-                    Vote::Unusable => usable = false,
-                }
-            }
-            if !usable {
-                seen.missing.push(name);
-            }
-        }
-        self.loads.retain(|_, load| !load.is_stale(now, keep));
-        seen
-    }
-
     fn recommend(&mut self, now: Duration, replicas: u32) {
         self.recommended.record(now, replicas, self.policy.stabilization_down);
     }
@@ -267,13 +217,6 @@ impl Autoscaler {
 impl Wish {
     fn hold(from: u32, reason: Reason) -> Self {
         Self { replicas: from, reason, limit: None }
-    }
-}
-
-fn larger(one: Option<Evidence>, other: Option<Evidence>) -> Option<Evidence> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(if other.need > one.need { other } else { one }),
-        (one, other) => one.or(other),
     }
 }
 

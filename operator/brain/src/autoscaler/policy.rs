@@ -21,12 +21,16 @@ pub struct Policy {
     pub scale_down: Step,
     /// Fewer only when fewer were enough for all of this time.
     pub stabilization_down: Duration,
-    /// The mean of the load over this time decides about a panic, and how many a panic needs.
+    /// The mean of the load over this time decides about a panic, and how many are needed in a panic or where the
+    /// members that are asked for would have more than they should carry.
     pub panic_window: Duration,
     /// A panic begins when the ready members have this many times what they should carry.
     pub panic_threshold: f64,
-    /// The mean of the load over this time decides outside a panic; a panic ends when none was seen for as long.
+    /// The mean of the load over this time decides otherwise; a panic ends when it wasn't so for as long.
     pub stable_window: Duration,
+    /// From asking for a member until it works. A backlog is given this time on top of its target: members that come
+    /// later than the work is done are of no use.
+    pub reaction: Duration,
     /// A reading older than this is no reading. Three reports of five seconds.
     pub stale_after: Duration,
 }
@@ -45,6 +49,7 @@ impl Policy {
             panic_window: Duration::from_secs(6),
             panic_threshold: 2.0,
             stable_window: Duration::from_secs(60),
+            reaction: Duration::from_secs(30),
             stale_after: Duration::from_secs(15),
         }
     }

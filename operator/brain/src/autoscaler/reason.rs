@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::signal::{Name, Signal};
-use super::words::{Amount, Clock, Seconds};
+use crate::words::{Amount, Clock, Seconds};
 
 /// What one signal showed, and how many members that asks for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,13 +36,13 @@ impl fmt::Display for Evidence {
                 let measured = Seconds(Duration::try_from_secs_f64(self.measure).unwrap_or_default());
                 return write!(f, "p99 of {name} is {measured}, target {}", Seconds(*target));
             }
-            Signal::Backlog { records, drain_rate_per_member, target, .. } => {
+            Signal::Backlog { records, drain_rate_per_member, .. } => {
                 let rate = Amount(drain_rate_per_member.unwrap_or_default());
-                let (waiting, target) = (Amount(*records as f64), Seconds(*target));
-                write!(
-                    f,
-                    "{measure}/s to work off, {waiting} waiting to be gone in {target} / {rate}/s per pod"
-                )?;
+                write!(f, "{measure}/s to work off")?;
+                if *records > 0 {
+                    write!(f, " with {} waiting", Amount(*records as f64))?;
+                }
+                write!(f, " / {rate}/s per pod")?;
             }
         }
         write!(f, " × {} headroom", Amount(self.headroom))

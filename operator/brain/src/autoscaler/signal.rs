@@ -40,7 +40,7 @@ pub enum Signal {
         drain_rate_per_member: Option<f64>,
         /// New records a second.
         arrival_rate: f64,
-        /// In how much time the records should be worked off.
+        /// In how much time the records should be worked off once the members for it are there.
         target: Duration,
     },
 }
@@ -55,13 +55,13 @@ impl Signal {
     }
 
     /// The number that is averaged over a window; `None` when it can't be used.
-    pub(super) fn measure(&self) -> Option<f64> {
+    pub(super) fn measure(&self, policy: &super::Policy) -> Option<f64> {
         let measure = match self {
             Self::PerMember { total, .. } => *total,
             Self::Latency { p99, .. } => p99.as_secs_f64(),
             Self::Backlog { records, arrival_rate, target, .. } => {
                 // A float of a count: exact far beyond any backlog.
-                arrival_rate + *records as f64 / target.as_secs_f64().max(1.0)
+                arrival_rate + *records as f64 / (*target + policy.reaction).as_secs_f64().max(1.0)
             }
         };
         (measure.is_finite() && measure >= 0.0).then_some(measure)

@@ -173,7 +173,7 @@ impl<'a> Lane<'a> {
     /// A decision that changes nothing is told when it is of another kind than the one before, and of interest.
     fn hold(&mut self, now: u32, decision: autoscaler::Decision) {
         let kind = match (&decision.reason, decision.limited_by) {
-            (Reason::Missing { .. } | Reason::Silent, _) => Some("missing".to_owned()),
+            (Reason::Missing { .. }, _) => Some("missing".to_owned()),
             (Reason::Frozen { by: by @ (Frozen::Rollout | Frozen::Dependency { .. }), .. }, _) => {
                 Some(by.to_string())
             }

@@ -236,3 +236,99 @@ fn scatter(slot: usize) -> u64 {
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ (mixed >> 31)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::planner::MoveReason;
+    use crate::simulation::Setup;
+
+    /// Logic: two members, 16 slots, 2,000 messages a second each; pods start in 20 s and drain in 30.
+    fn logic() -> Workload {
+        Setup::default().workloads[1].clone()
+    }
+
+    /// All slots to the members in turn.
+    fn dealt(workload: &Workload) -> Plane {
+        let mut plane = Plane::new(workload);
+        plane.skew(0.0);
+        let members = usize::try_from(workload.members).unwrap();
+        let moves: Vec<Move> = (0..workload.slots).map(|slot| to(slot, slot % members)).collect();
+        plane.carry_out(0, &moves, 0);
+        plane
+    }
+
+    fn to(slot: usize, to: usize) -> Move {
+        Move { slot, from: None, to, reason: MoveReason::Unowned }
+    }
+
+    #[test]
+    fn what_comes_in_is_done_or_waits() {
+        let workload = logic();
+        let mut plane = dealt(&workload);
+        let mut done = 0.0;
+        for now in 1..=60 {
+            plane.advance(now, 5_000.0, workload.demand, false);
+            done += plane.works().map(|work| work.done).sum::<f64>();
+        }
+        assert!((done - 60.0 * 4_000.0).abs() < 1e-6, "{done}");
+        assert!((plane.waiting() - 60.0 * 1_000.0).abs() < 1e-6, "{}", plane.waiting());
+    }
+
+    #[test]
+    fn a_slot_on_its_way_and_a_dependency_that_is_away_make_work_wait() {
+        let workload = logic();
+        let mut plane = dealt(&workload);
+        plane.carry_out(1, &[to(0, 1)], 2);
+        plane.advance(2, 1_600.0, workload.demand, false);
+        assert!((plane.waiting() - 100.0).abs() < 1e-9, "one slot of sixteen: {}", plane.waiting());
+        plane.advance(3, 1_600.0, workload.demand, false);
+        assert!(plane.waiting() < 1e-9, "it has arrived");
+        plane.advance(4, 1_600.0, workload.demand, true);
+        assert!((plane.waiting() - 1_600.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_new_member_is_ready_in_its_time_and_one_that_goes_waits_for_its_slots() {
+        let workload = logic();
+        let mut plane = dealt(&workload);
+        plane.scale(0, 3, &workload);
+        plane.advance(19, 0.0, workload.demand, false);
+        assert_eq!(plane.ready(), 2);
+        plane.advance(20, 0.0, workload.demand, false);
+        assert_eq!(plane.ready(), 3);
+
+        plane.scale(20, 1, &workload);
+        plane.advance(60, 0.0, workload.demand, false);
+        let states = |plane: &Plane| plane.members().iter().map(|m| m.state).collect::<Vec<_>>();
+        assert_eq!(states(&plane), [MemberPhase::Active, MemberPhase::Draining], "the third had no slots");
+        let moves: Vec<Move> = (0..workload.slots).map(|slot| to(slot, 0)).collect();
+        plane.carry_out(60, &moves, 0);
+        plane.advance(61, 0.0, workload.demand, false);
+        assert_eq!(states(&plane), [MemberPhase::Active]);
+    }
+
+    #[test]
+    fn shares_follow_zipf_and_are_scattered() {
+        let workload = logic();
+        let mut plane = dealt(&workload);
+        plane.skew(1.0);
+        let mut shares: Vec<f64> = plane.slots(1.0).iter().map(|slot| slot.load).collect();
+        assert!(shares[0] < shares.iter().copied().fold(0.0, f64::max), "{shares:?}");
+        shares.sort_by(|one, other| other.total_cmp(one));
+        assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+        assert!((shares[0] / shares[1] - 2.0).abs() < 1e-9 && (shares[0] / shares[3] - 4.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_lost_member_keeps_its_slots_until_they_are_dealt_anew() {
+        let workload = logic();
+        let mut plane = dealt(&workload);
+        plane.lose_one();
+        plane.scale(1, 2, &workload);
+        plane.advance(1, 800.0, workload.demand, false);
+        assert_eq!(plane.ready(), 1);
+        assert_eq!(plane.members()[0].state, MemberPhase::Gone);
+        assert!((plane.waiting() - 400.0).abs() < 1e-9, "nobody works on its half");
+    }
+}

@@ -120,8 +120,11 @@ impl fmt::Display for What {
             Self::Event(event) => f.write_str(event.label()),
             Self::Moves { moves, before, after, .. } => {
                 let noun = if moves.len() == 1 { "slot moves" } else { "slots move" };
-                write!(f, "{} {noun} {}: ", moves.len(), kinds(moves))?;
-                write!(f, "hottest at {before:.2} of its share, then {after:.2}")
+                write!(f, "{} {noun} {}: hottest at ", moves.len(), kinds(moves))?;
+                if *before > 0.0 {
+                    write!(f, "{before:.2} of its share, then ")?;
+                }
+                write!(f, "{after:.2}")
             }
         }
     }
@@ -141,6 +144,11 @@ fn kinds(moves: &[Move]) -> String {
     kinds.sort_unstable();
     kinds.dedup();
     kinds.join(" and ")
+}
+
+/// `1 turn`, `2 turns`.
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 impl Lane {

@@ -1,7 +1,7 @@
 //! A run as text of at most a hundred columns: the figures, then every decision with its reason.
 
-use super::run::{Entry, Lane, Run};
-use crate::autoscaler::words::Clock;
+use super::run::{Entry, Lane, Run, counted};
+use crate::words::Clock;
 
 const COLUMNS: usize = 100;
 /// What stands before a decision: the time and the workload.
@@ -34,16 +34,16 @@ fn figures(lane: &Lane) -> String {
         None => String::new(),
     };
     format!(
-        "{} to {} pods for a load of up to {:.1}; {} changes, {} turns; {} s over, at most {} s at a time; \
-         {wait}{} slots moved; {:.1} pod hours, used to {:.0} %",
+        "{} to {} pods for a load of up to {:.1}; {}, {}; over for {} s, at most {} s at a time; \
+         {wait}{} moved; {:.1} pod hours, used to {:.0} %",
         figures.fewest,
         figures.most,
         figures.peak,
-        figures.changes,
-        figures.turns,
+        counted(figures.changes, "change"),
+        counted(figures.turns, "turn"),
         figures.over_seconds,
         figures.longest_over,
-        figures.moves,
+        counted(figures.moves, "slot"),
         figures.pod_hours,
         100.0 * figures.utilisation
     )

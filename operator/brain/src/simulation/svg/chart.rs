@@ -45,8 +45,9 @@ impl Time {
             let _ = write!(body, "<path class=\"grid\" d=\"M{x:.1} {y:.1}v4\"/>");
             let _ = writeln!(
                 body,
-                "<text class=\"small soft\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{text}</text>",
-                y + 17.0
+                "<text class=\"small soft\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"{}\">{text}</text>",
+                y + 17.0,
+                if x > self.right - 20.0 { "end" } else { "middle" }
             );
         }
     }
@@ -81,8 +82,14 @@ impl Chart {
 
     /// Values at the left, and what they are above.
     pub(super) fn scale(self, body: &mut String, marks: &[(f64, String)], name: Option<&str>) {
+        let mut taken: Vec<f64> = Vec::new();
         for (value, text) in marks {
             let y = self.y(*value);
+            // The first of two that would overlap is the one that matters.
+            if taken.iter().any(|other| (other - y).abs() < 11.0) {
+                continue;
+            }
+            taken.push(y);
             let _ = write!(body, "<path class=\"grid\" d=\"M{} {y:.1}h4\"/>", LEFT - 4.0);
             let _ = write!(
                 body,
@@ -124,6 +131,48 @@ impl Chart {
         let bottom = self.bottom();
         let _ = writeln!(body, "<path class=\"area\" d=\"{line}V{bottom:.1}H{LEFT}z\"/>");
         let _ = writeln!(body, "<path class=\"line\" d=\"{line}\"/>");
+    }
+
+    /// Where the second of two values is above the first: the space between them.
+    pub(super) fn between(
+        self,
+        body: &mut String,
+        samples: &[Sample],
+        values: impl Fn(&Sample) -> (f64, f64),
+    ) {
+        let mut shape = String::new();
+        let mut back: Vec<(f64, f64)> = Vec::new();
+        let close = |shape: &mut String, back: &mut Vec<(f64, f64)>, end: f64| {
+            for (index, (x, low)) in back.drain(..).rev().enumerate() {
+                let y = self.y(low);
+                let _ = if index == 0 {
+                    write!(shape, "H{end:.1}V{y:.1}H{x:.1}")
+                } else {
+                    write!(shape, "V{y:.1}H{x:.1}")
+                };
+            }
+            shape.push('z');
+        };
+        for (x, chunk) in self.time.columns(samples) {
+            let worst = chunk.iter().map(&values).filter(|(low, high)| high > low);
+            match worst.max_by(|one, other| (one.1 - one.0).total_cmp(&(other.1 - other.0))) {
+                Some((low, high)) => {
+                    let y = self.y(high);
+                    let _ = if back.is_empty() {
+                        write!(shape, "M{x:.1} {y:.1}")
+                    } else {
+                        write!(shape, "H{x:.1}V{y:.1}")
+                    };
+                    back.push((x, low));
+                }
+                None if !back.is_empty() => close(&mut shape, &mut back, x),
+                None => {}
+            }
+        }
+        if !back.is_empty() {
+            close(&mut shape, &mut back, RIGHT);
+        }
+        let _ = writeln!(body, "<path class=\"over\" d=\"{shape}\"/>");
     }
 
     /// A line that stays level until its value changes.

@@ -13,7 +13,7 @@ mod chart;
 use std::fmt::Write;
 
 use self::chart::{Chart, Time, escape};
-use super::run::{Lane, Run, Sample, What};
+use super::run::{Lane, Run, Sample, What, counted};
 use super::trace::Event;
 
 const WIDTH: f64 = 1000.0;
@@ -29,11 +29,11 @@ text{font:12px system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-seri
 .bg{fill:#fff}.soft{fill:#59636e}.head{font-size:15px;font-weight:600}.small{font-size:11px}
 .grid{stroke:#d1d9e0;fill:none}.area{fill:#0969da;fill-opacity:.22}.line{stroke:#0969da;fill:none;stroke-width:1.2}
 .ready{stroke:#1f2328;fill:none;stroke-width:2.2}.asked{stroke:#59636e;fill:none;stroke-width:1.4;stroke-dasharray:4 3}
-.over{stroke:#cf222e;fill:none;stroke-width:1.1}.overbox{fill:#cf222e}.mark{fill:#1f2328}
+.over{fill:#cf222e}.mark{fill:#1f2328}
 .panic{fill:#d4a72c}.move{fill:#8250df}.moveline{stroke:#8250df;fill:none;stroke-width:3}.hot{stroke:#bc4c00;fill:none;stroke-width:1.4}
 .limit{stroke:#59636e;fill:none;stroke-dasharray:2 3}.event{stroke:#59636e;fill:none}.span{fill:#59636e;fill-opacity:.13}
 @media(prefers-color-scheme:dark){text{fill:#f0f6fc}.bg{fill:#0d1117}.soft{fill:#9198a1}.grid{stroke:#30363d}
-.area{fill:#4493f8;fill-opacity:.28}.line{stroke:#4493f8}.ready{stroke:#f0f6fc}.asked{stroke:#9198a1}.over{stroke:#f85149}.overbox{fill:#f85149}
+.area{fill:#4493f8;fill-opacity:.28}.line{stroke:#4493f8}.ready{stroke:#f0f6fc}.asked{stroke:#9198a1}.over{fill:#f85149}
 .mark{fill:#f0f6fc}.panic{fill:#d29922}.move{fill:#ab7df8}.moveline{stroke:#ab7df8}.hot{stroke:#f0883e}.limit,.event{stroke:#9198a1}.span{fill:#9198a1}}
 ";
 
@@ -69,9 +69,9 @@ fn legend(body: &mut String) -> f64 {
     let mut at = key(rect("area", LEFT), "load, in pods at their target", 190.0);
     at = key(line("ready", at), "ready pods", 94.0);
     at = key(line("asked", at), "asked for", 86.0);
-    at = key(rect("overbox", at), "more than they should carry", 186.0);
+    at = key(rect("over", at), "more than they should carry", 186.0);
     at = key(rect("panic", at), "panic", 66.0);
-    at = key(line("hot", at), "hottest pod ÷ its share", 156.0);
+    at = key(line("hot", at), "hottest pod ÷ its share", 172.0);
     key(rect("move", at), "slots that move", 0.0);
     34.0
 }
@@ -82,16 +82,16 @@ fn draw(body: &mut String, lane: &Lane, top: f64) -> f64 {
     let _ = writeln!(
         body,
         "<text class=\"head\" x=\"{LEFT}\" y=\"{}\">{}</text><text class=\"soft\" x=\"{RIGHT}\" y=\"{0}\" text-anchor=\"end\">\
-         {} to {} pods, used to {:.0} % · {} changes, {} turns · {} s over · {} slots moved</text>",
+         {} to {} pods, used to {:.0} % · {}, {} · over for {} s · {} moved</text>",
         top + 16.0,
         escape(&lane.name),
         figures.fewest,
         figures.most,
         100.0 * figures.utilisation,
-        figures.changes,
-        figures.turns,
+        counted(figures.changes, "change"),
+        counted(figures.turns, "turn"),
         figures.over_seconds,
-        figures.moves,
+        counted(figures.moves, "slot"),
     );
     let pods = f64::from(lane.samples.iter().map(|s| s.ready.max(s.desired)).max().unwrap_or(0));
     let load = Chart::new(time, top + 44.0, LOAD_HEIGHT, figures.peak.max(pods) * 1.08);
@@ -166,17 +166,10 @@ fn spans(body: &mut String, lane: &Lane, load: Chart, bottom: f64) {
 }
 
 fn load_chart(body: &mut String, lane: &Lane, chart: Chart) {
-    chart.scale(body, &[(0.0, "0".into()), whole(chart.highest / 1.08)], None);
+    chart.scale(body, &wholes(chart.highest / 1.08), None);
     let load = |samples: &[Sample]| samples.iter().map(|s| s.load).fold(0.0, f64::max);
     chart.area(body, &lane.samples, load);
-    let mut over = String::new();
-    for (x, samples) in chart.time.columns(&lane.samples) {
-        let most = samples.iter().map(|s| (s.load, f64::from(s.ready))).filter(|(load, ready)| load > ready);
-        if let Some((load, ready)) = most.max_by(|a, b| (a.0 - a.1).total_cmp(&(b.0 - b.1))) {
-            let _ = write!(over, "M{x:.1} {:.1}V{:.1}", chart.y(ready), chart.y(load));
-        }
-    }
-    let _ = writeln!(body, "<path class=\"over\" d=\"{over}\"/>");
+    chart.between(body, &lane.samples, |sample| (f64::from(sample.ready), sample.load));
     chart.steps(body, &lane.samples, "asked", |sample| f64::from(sample.desired));
     chart.steps(body, &lane.samples, "ready", |sample| f64::from(sample.ready));
     panics(body, lane, chart);
@@ -226,7 +219,7 @@ fn marks(body: &mut String, lane: &Lane, chart: Chart) {
             let _ = write!(
                 body,
                 "<text class=\"small\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{text}</text>",
-                y - 12.0
+                if up { y - 12.0 } else { y + 15.0 }
             );
             free = x + 38.0;
         }
@@ -237,13 +230,7 @@ fn marks(body: &mut String, lane: &Lane, chart: Chart) {
 fn wait_chart(body: &mut String, lane: &Lane, chart: Chart, target: f64) {
     let wait = |samples: &[Sample]| samples.iter().map(|s| s.wait).fold(0.0, f64::max);
     chart.area(body, &lane.samples, wait);
-    let mut over = String::new();
-    for (x, samples) in chart.time.columns(&lane.samples) {
-        if wait(samples) > target {
-            let _ = write!(over, "M{x:.1} {:.1}V{:.1}", chart.y(target), chart.y(wait(samples)));
-        }
-    }
-    let _ = writeln!(body, "<path class=\"over\" d=\"{over}\"/>");
+    chart.between(body, &lane.samples, |sample| (target, sample.wait));
     chart.limit(body, target);
     let mut marks = vec![(target, format!("{target:.0} s"))];
     if chart.highest > 2.0 * target {
@@ -262,7 +249,7 @@ fn balance_chart(body: &mut String, lane: &Lane, chart: Chart) {
     let _ = writeln!(body, "<path class=\"moveline\" d=\"{bars}\"/>");
     chart.steps(body, &lane.samples, "hot", |sample| (sample.imbalance - 1.0).max(0.0));
     chart.limit(body, lane.band - 1.0);
-    let mut marks = vec![(0.0, "1.0".to_owned()), (lane.band - 1.0, format!("{:.1}", lane.band))];
+    let mut marks = vec![(lane.band - 1.0, format!("{:.1}", lane.band)), (0.0, "1.0".to_owned())];
     let highest = chart.highest / 1.15;
     if highest > 2.5 * (lane.band - 1.0) {
         marks.push((highest, format!("{:.1}", highest + 1.0)));
@@ -274,7 +261,15 @@ fn balance_chart(body: &mut String, lane: &Lane, chart: Chart) {
     chart.scale(body, &marks, Some(&name));
 }
 
-/// The highest whole number under a value, as a mark.
-fn whole(value: f64) -> (f64, String) {
-    (value.floor(), format!("{:.0}", value.floor()))
+/// Whole numbers up to a value, some three of them.
+fn wholes(highest: f64) -> Vec<(f64, String)> {
+    let step = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0]
+        .into_iter()
+        .find(|step| highest / step < 4.0)
+        .unwrap_or(1_000.0);
+    (0..4)
+        .map(|mark| step * f64::from(mark))
+        .filter(|at| *at <= highest)
+        .map(|at| (at, format!("{at:.0}")))
+        .collect()
 }
