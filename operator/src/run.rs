@@ -143,6 +143,7 @@ async fn lead(
     let context = Arc::new(Context {
         client: client.clone(),
         defaults: settings.defaults(),
+        deletion_deadline: settings.deletion_deadline,
         children,
         watches,
         kafka,

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use gochat_chassis::config::{self, Sources};
@@ -57,6 +58,10 @@ pub struct Settings {
     pub namespaces: Vec<String>,
     /// So many clusters are looked at at once, 1 to 256.
     pub concurrency: usize,
+    /// How long a cluster that is deleted with its topics may wait for pods and broker; then the topics stay, a Warning says
+    /// so, and the cluster goes.
+    #[serde(with = "humantime_serde")]
+    pub deletion_deadline: Duration,
     /// One operator at a time.
     pub leader: LeaderConfig,
     /// Image of a cluster that names none; without a tag it gets the version.
@@ -89,6 +94,7 @@ impl Default for Settings {
             kubeconfig: PathBuf::new(),
             namespaces: Vec::new(),
             concurrency: 16,
+            deletion_deadline: Duration::from_secs(60),
             leader: LeaderConfig::default(),
             image: DEFAULT_IMAGE.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

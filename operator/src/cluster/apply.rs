@@ -11,10 +11,10 @@ use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::Status;
 use kube::{Api, ResourceExt as _};
 
+use super::ClusterKey;
 use super::build::Objects;
 use super::reconcile::{Context, Error};
 use super::status::Applied;
-use super::ClusterKey;
 use crate::children::{Kind, rendered};
 use crate::names::FIELD_MANAGER;
 
@@ -37,7 +37,11 @@ pub(super) async fn apply(context: &Context, key: &ClusterKey, objects: &Objects
     for object in objects.in_order() {
         let types = object.types.clone().unwrap_or_default();
         let Some(kind) = Kind::of(&types) else {
-            outcome.applied.refused.push(format!("{} {}: a kind that is not watched", types.kind, object.name_any()));
+            outcome.applied.refused.push(format!(
+                "{} {}: a kind that is not watched",
+                types.kind,
+                object.name_any()
+            ));
             continue;
         };
         let digest = rendered(object);
@@ -49,9 +53,16 @@ pub(super) async fn apply(context: &Context, key: &ClusterKey, objects: &Objects
         match send(context, key, kind, object, &mut outcome).await {
             Ok(there) => context.children.applied(kind, digest, there),
             Err(kube::Error::Api(status)) if is_refusal(&status) => {
-                outcome.applied.refused.push(format!("{} {}: {}", kind.kind, object.name_any(), status.message));
+                outcome.applied.refused.push(format!(
+                    "{} {}: {}",
+                    kind.kind,
+                    object.name_any(),
+                    status.message
+                ));
             }
-            Err(error) => return Err(Error::kube(format!("apply {} {}", kind.kind, object.name_any()), error)),
+            Err(error) => {
+                return Err(Error::kube(format!("apply {} {}", kind.kind, object.name_any()), error));
+            }
         }
     }
     Ok(outcome)
@@ -64,7 +75,8 @@ async fn send(
     object: &DynamicObject,
     outcome: &mut Outcome,
 ) -> kube::Result<DynamicObject> {
-    let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), &key.namespace, &kind.resource);
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(context.client.clone(), &key.namespace, &kind.resource);
     let name = object.name_any();
     let params = PatchParams::apply(FIELD_MANAGER);
     match api.patch(&name, &params, &Patch::Apply(object)).await {

@@ -3,7 +3,7 @@
 //! Everything else is taken along by the garbage collector (owner references), or has no owner and stays.
 //!
 //! # Guarantees
-//! - It can't hang a namespace: after [`DEADLINE`] what could not be deleted stays, a Warning says so, and the resource goes.
+//! - It can't hang a namespace: after the deadline (`deletion_deadline`) what could not be deleted stays, a Warning says so, and the resource goes.
 //! - Topics go after the pods: a pod would make them again.
 
 use std::time::Duration;
@@ -23,11 +23,9 @@ use crate::names;
 /// On a GoChatCluster whose topics go with it.
 pub const FINALIZER: &str = "gochat.io/topics";
 
-/// From the deletion on.
-const DEADLINE: Duration = Duration::from_secs(60);
-/// How long pods may take of it.
-const PODS: Duration = Duration::from_secs(40);
-const AGAIN: Duration = Duration::from_secs(3);
+/// The pods may take two thirds of the time.
+const PODS: f64 = 2.0 / 3.0;
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// Puts the finalizer where it is needed, and takes it where it is not.
 pub(super) async fn keep(context: &Context, key: &ClusterKey, cluster: &GoChatCluster) -> Result<(), Error> {
@@ -40,7 +38,11 @@ pub(super) async fn keep(context: &Context, key: &ClusterKey, cluster: &GoChatCl
 }
 
 /// Does what is left, and lets go.
-pub(super) async fn finish(context: &Context, key: &ClusterKey, cluster: &GoChatCluster) -> Result<Action, Error> {
+pub(super) async fn finish(
+    context: &Context,
+    key: &ClusterKey,
+    cluster: &GoChatCluster,
+) -> Result<Action, Error> {
     if !cluster.finalizers().iter().any(|name| name == FINALIZER) {
         context.kafka.forget(key);
         context.views.forget(key);
@@ -48,19 +50,20 @@ pub(super) async fn finish(context: &Context, key: &ClusterKey, cluster: &GoChat
     }
     let since = cluster.metadata.deletion_timestamp.as_ref().map_or_else(Timestamp::now, |time| time.0);
     let elapsed = Duration::try_from(Timestamp::now().duration_since(since)).unwrap_or_default();
-    if stop_pods(context, key).await? && elapsed < PODS {
+    let deadline = context.deletion_deadline;
+    if stop_pods(context, key).await? && elapsed < deadline.mul_f64(PODS) {
         return Ok(Action::requeue(AGAIN));
     }
-    let left = DEADLINE.saturating_sub(elapsed);
+    let left = deadline.saturating_sub(elapsed);
     match context.kafka.delete_topics(key, cluster, left).await {
         Ok(topics) if topics.is_empty() => {}
         Ok(topics) => context.events.normal(cluster, "TopicsDeleted", topics.join(", ")),
-        Err(why) if elapsed < DEADLINE => {
+        Err(why) if elapsed < deadline => {
             tracing::info!(cluster = %key, %why, "the topics are not deleted yet");
             return Ok(Action::requeue(AGAIN));
         }
         Err(why) => {
-            let note = format!("after {}s the topics are still there, and stay: {why}", DEADLINE.as_secs());
+            let note = format!("after {}s the topics are still there, and stay: {why}", deadline.as_secs());
             context.events.warning(cluster, "TopicsLeft", note);
         }
     }
@@ -92,11 +95,13 @@ async fn stop_pods(context: &Context, key: &ClusterKey) -> Result<bool, Error> {
 
 /// By a merge patch that is conditional on the version: the list of finalizers is everybody's.
 async fn set(context: &Context, key: &ClusterKey, cluster: &GoChatCluster, there: bool) -> Result<(), Error> {
-    let mut finalizers: Vec<_> = cluster.finalizers().iter().filter(|name| *name != FINALIZER).cloned().collect();
+    let mut finalizers: Vec<_> =
+        cluster.finalizers().iter().filter(|name| *name != FINALIZER).cloned().collect();
     if there {
         finalizers.push(FINALIZER.to_owned());
     }
-    let patch = json!({ "metadata": { "finalizers": finalizers, "resourceVersion": cluster.resource_version() } });
+    let patch =
+        json!({ "metadata": { "finalizers": finalizers, "resourceVersion": cluster.resource_version() } });
     let api: Api<GoChatCluster> = Api::namespaced(context.client.clone(), &key.namespace);
     match api.patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch)).await {
         Ok(_) => Ok(()),

@@ -7,8 +7,8 @@
 
 use std::collections::BTreeSet;
 
-use kube::api::{Api, DeleteParams, DynamicObject, ObjectMeta, Preconditions, PropagationPolicy};
 use kube::ResourceExt as _;
+use kube::api::{Api, DeleteParams, DynamicObject, ObjectMeta, Preconditions, PropagationPolicy};
 
 use super::ClusterKey;
 use super::build::Objects;
@@ -38,7 +38,8 @@ pub(super) async fn delete(
             continue;
         }
         let Some(known) = Kind::named(kind) else { continue };
-        let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), &key.namespace, &known.resource);
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(context.client.clone(), &key.namespace, &known.resource);
         let params = DeleteParams {
             preconditions: Some(Preconditions {
                 uid: child.meta.uid.clone(),
@@ -58,5 +59,8 @@ pub(super) async fn delete(
 }
 
 fn is_owned(meta: &ObjectMeta, owner: &str) -> bool {
-    meta.owner_references.iter().flatten().any(|reference| reference.uid == owner && reference.controller == Some(true))
+    meta.owner_references
+        .iter()
+        .flatten()
+        .any(|reference| reference.uid == owner && reference.controller == Some(true))
 }

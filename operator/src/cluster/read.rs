@@ -18,7 +18,11 @@ use crate::children::Body;
 use crate::names;
 
 /// Reads all but the signing keys.
-pub(super) async fn read(context: &Context, key: &ClusterKey, cluster: &GoChatCluster) -> Result<Facts, Error> {
+pub(super) async fn read(
+    context: &Context,
+    key: &ClusterKey,
+    cluster: &GoChatCluster,
+) -> Result<Facts, Error> {
     let mut facts = Facts {
         capabilities: context.watches.capabilities(),
         live: context.views.get(key),
@@ -42,7 +46,9 @@ pub(super) async fn read(context: &Context, key: &ClusterKey, cluster: &GoChatCl
                 facts.scalers.insert(scaler.spec.workload, GoChatScaler::clone(&scaler));
             }
             Body::Job(job) => drop(facts.migrations.insert(name, job.as_ref().clone())),
-            Body::Service(service) if name == gateway => facts.gateway_service = Some(service.as_ref().clone()),
+            Body::Service(service) if name == gateway => {
+                facts.gateway_service = Some(service.as_ref().clone())
+            }
             Body::Service(_) | Body::Nothing => {}
         }
     }

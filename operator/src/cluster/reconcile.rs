@@ -10,8 +10,8 @@ use gochat_chassis::resilience::Backoff;
 use gochat_crds::GoChatCluster;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
+use kube::Client;
 use kube::runtime::controller::Action;
-use kube::{Client, ResourceExt as _};
 use parking_lot::Mutex;
 use rand::RngExt as _;
 use tokio::sync::Semaphore;
@@ -21,7 +21,6 @@ use super::{ClusterKey, apply, desired, finalizer, orphans, read, report, secret
 use crate::children::{Children, Watches};
 use crate::events::Events;
 use crate::kafka::Kafka;
-use crate::names;
 use crate::views::Views;
 
 /// A look without a reason: what changes is seen by watches, this is for what none of them sees.
@@ -38,6 +37,7 @@ const RETRY: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::fr
 pub struct Context {
     pub client: Client,
     pub defaults: Defaults,
+    pub deletion_deadline: Duration,
     pub children: Children,
     pub watches: Watches,
     pub kafka: Kafka,
@@ -88,7 +88,7 @@ async fn look(cluster: &GoChatCluster, context: &Context, key: &ClusterKey) -> R
     if cluster.metadata.deletion_timestamp.is_some() {
         return finalizer::finish(context, key, cluster).await;
     }
-    let paused = cluster.annotations().get(names::PAUSED).is_some_and(|value| value == "true");
+    let paused = super::status::is_paused(cluster);
     if !paused {
         finalizer::keep(context, key, cluster).await?;
     }

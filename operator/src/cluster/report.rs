@@ -93,7 +93,10 @@ pub(super) async fn scalers(
 
 async fn write<K, S>(context: &Context, key: &ClusterKey, name: &str, status: &S) -> Result<(), Error>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + std::fmt::Debug,
     S: Serialize + Sync,
 {
     let api: Api<K> = Api::namespaced(context.client.clone(), &key.namespace);

@@ -54,7 +54,12 @@ pub(super) struct Kept {
 }
 
 /// Makes them, or what is due of them. `write` is false while the cluster is paused.
-pub(super) async fn keep(context: &Context, key: &ClusterKey, cluster: &GoChatCluster, write: bool) -> Result<Kept, Error> {
+pub(super) async fn keep(
+    context: &Context,
+    key: &ClusterKey,
+    cluster: &GoChatCluster,
+    write: bool,
+) -> Result<Kept, Error> {
     if cluster.spec.auth.keys_secret.is_some() {
         return Ok(Kept::default());
     }
@@ -185,7 +190,10 @@ fn facts(secret: &Secret) -> SecretFacts {
 /// Owned by the cluster only where it is to go with it: what is not owned stays.
 fn metadata(key: &ClusterKey, cluster: &GoChatCluster, name: String) -> ObjectMeta {
     let goes = cluster.spec.deletion.secrets == DeletionPolicy::Delete;
-    let owner = || OwnerReference { block_owner_deletion: None, ..cluster.controller_owner_ref(&()).unwrap_or_default() };
+    let owner = || OwnerReference {
+        block_owner_deletion: None,
+        ..cluster.controller_owner_ref(&()).unwrap_or_default()
+    };
     ObjectMeta {
         name: Some(name),
         namespace: Some(key.namespace.clone()),
@@ -220,7 +228,11 @@ mod tests {
         assert_eq!(second, next(&second, at(30 * day + 599), rotation, lifetime));
 
         let third = next(&second, at(30 * day + 600), rotation, lifetime);
-        assert_eq!((third[0] == second[1], third[1] == first[0]), (true, true), "the new key signs, the old one verifies");
+        assert_eq!(
+            (third[0] == second[1], third[1] == first[0]),
+            (true, true),
+            "the new key signs, the old one verifies"
+        );
         assert_eq!(third, next(&third, at(40 * day + 599), rotation, lifetime));
 
         let fourth = next(&third, at(40 * day + 600), rotation, lifetime);
