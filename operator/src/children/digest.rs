@@ -141,13 +141,13 @@ mod tests {
             "apiVersion": "apps/v1", "kind": "Deployment",
             "metadata": {
                 "name": "a", "namespace": "b", "uid": "1", "resourceVersion": "7",
-                "labels": { "ours": "yes" },
+                "labels": { "ours": "yes", "too": "yes" },
                 "annotations": { "theirs": "yes" },
                 "managedFields": [
                     { "manager": "kubectl", "operation": "Update", "fieldsV1": { "f:metadata": { "f:annotations": {} } } },
                     { "manager": FIELD_MANAGER, "operation": "Apply", "subresource": "status", "fieldsV1": {} },
                     { "manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": {
-                        "f:metadata": { "f:labels": { "f:ours": {} } },
+                        "f:metadata": { "f:labels": { "f:ours": {}, "f:too": {} } },
                         "f:spec": { "f:template": { "f:spec": { "f:containers": {
                             "k:{\"name\":\"main\"}": {
                                 ".": {}, "f:name": {}, "f:image": {},
@@ -168,7 +168,7 @@ mod tests {
     fn wanted() -> DynamicObject {
         object(json!({
             "apiVersion": "apps/v1", "kind": "Deployment",
-            "metadata": { "name": "a", "namespace": "b", "labels": { "ours": "yes" } },
+            "metadata": { "name": "a", "namespace": "b", "labels": { "ours": "yes", "too": "yes" } },
             "spec": { "template": { "spec": { "containers": [
                 { "name": "main", "image": "ours", "ports": [{ "containerPort": 80 }] },
             ] } } },

@@ -156,7 +156,7 @@ pub fn sample(name: &str, bootstrap: &str) -> Value {
 pub const NOBODY: &str = "127.0.0.1:9";
 
 /// The definitions, as their files have them.
-async fn install(kubernetes: &Kubernetes) {
+pub async fn install(kubernetes: &Kubernetes) {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../crds/yaml");
     let run = |args: Vec<String>| {
         let mut kubectl = tokio::process::Command::from(kubernetes.kubectl());
@@ -174,7 +174,7 @@ async fn install(kubernetes: &Kubernetes) {
 }
 
 /// A client that says it is the test.
-async fn test_client(kubernetes: &Kubernetes) -> Client {
+pub async fn test_client(kubernetes: &Kubernetes) -> Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut config = client::config(kubernetes.kubeconfig()).await.unwrap();
     config.headers = vec![("user-agent".parse().unwrap(), "the-test/1".parse().unwrap())];
