@@ -12,6 +12,7 @@
 
 mod apply;
 pub mod build;
+mod conditions;
 pub mod dereference;
 mod each;
 pub mod finalizer;

@@ -212,7 +212,7 @@ pub fn plan(cluster: &ValidCluster, templates: &Each<Template>, facts: &Facts) -
 fn gate(due: ScaledWorkload, facts: &Facts, pods: &Each<Pods>) -> Option<Progress> {
     let order = ScaledWorkload::ALL;
     let mut before = order.into_iter().take_while(|workload| *workload != due);
-    let incomplete = before.find(|workload| !matches!(pods.get(*workload), Pods::Complete | Pods::Absent));
+    let incomplete = before.find(|workload| *pods.get(*workload) != Pods::Complete);
     if let Some(workload) = incomplete {
         return Some(waits_for(workload, pods.get(workload)));
     }
