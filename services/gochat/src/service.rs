@@ -26,7 +26,7 @@ pub(crate) async fn run(workload: Workload, args: SettingsArgs) -> anyhow::Resul
         say::text(&settings.print()?);
         return Ok(ExitCode::SUCCESS);
     }
-    settings.require_engines()?;
+    settings.require_engines(workload)?;
     let telemetry = telemetry::init(&settings.telemetry, name(workload))?;
     let (health, shutdown) = (Health::new(), Shutdown::new());
     // Until the service has a check of its own, or an engine that answers would make it ready.

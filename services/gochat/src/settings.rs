@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail, ensure};
 use gochat_chassis::config::{self, Sources};
 use gochat_chassis::telemetry::TelemetryConfig;
-use gochat_core::{SlotCount, Topics};
+use gochat_core::{SlotCount, Topics, Workload};
 use gochat_mq::TopicSpec;
 use serde::{Deserialize, Serialize};
 
@@ -157,7 +157,7 @@ impl Settings {
     }
 
     /// A service of its own finds the others through engines that all of them reach.
-    pub(crate) fn require_engines(&self) -> anyhow::Result<()> {
+    pub(crate) fn require_engines(&self, workload: Workload) -> anyhow::Result<()> {
         ensure!(
             !self.coord.etcd.is_empty() || self.coord.kubernetes.enabled,
             "coord.etcd is empty: services find each other through etcd, such as --set coord.etcd=http://etcd:2379, or \
@@ -165,7 +165,7 @@ impl Settings {
              (`gochat dev` runs all in one process without either)"
         );
         ensure!(
-            !self.mq.bootstrap.is_empty(),
+            workload == Workload::Repo || !self.mq.bootstrap.is_empty(),
             "mq.bootstrap is empty: services share a Kafka, such as --set mq.bootstrap=kafka:9092 \
              (`gochat dev` runs all in one process without it)"
         );
@@ -227,8 +227,12 @@ mod tests {
 
     #[test]
     fn a_single_service_without_engines_says_which_setting_is_missing() {
-        assert!(
-            with(&[]).unwrap().require_engines().unwrap_err().to_string().starts_with("coord.etcd is empty")
-        );
+        let refused = |sets: &[&str], workload| {
+            with(sets).unwrap().require_engines(workload).err().map(|e| e.to_string()).unwrap_or_default()
+        };
+        assert!(refused(&[], Workload::Logic).starts_with("coord.etcd is empty"));
+        let with_coord = ["coord.etcd=http://etcd:2379"];
+        assert!(refused(&with_coord, Workload::Logic).starts_with("mq.bootstrap is empty"));
+        assert_eq!(refused(&with_coord, Workload::Repo), "", "repo has no use for a log");
     }
 }
