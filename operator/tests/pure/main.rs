@@ -13,4 +13,3 @@ mod kubelet;
 mod objects;
 mod rollout;
 mod samples;
-mod settings;

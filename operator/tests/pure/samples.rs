@@ -25,10 +25,11 @@ pub(crate) fn cluster(yaml: &str) -> GoChatCluster {
 
 /// The minimal sample with a spec merged over it, written as a YAML flow map.
 pub(crate) fn with(spec: &str) -> GoChatCluster {
+    let kafka = if spec.contains("kafka:") { "" } else { "kafka: { bootstrap: 'kafka:9092' }, " };
+    let rest = if spec.is_empty() { String::new() } else { format!(", {spec}") };
     let yaml = format!(
-        "apiVersion: gochat.io/v1alpha1\nkind: GoChatCluster\nmetadata: {{ name: chat }}\nspec: {{ \
-         kafka: {{ bootstrap: 'kafka:9092' }}, mysql: {{ secret: {{ name: chat-mysql }} }}{}{spec} }}\n",
-        if spec.is_empty() { "" } else { ", " }
+        "apiVersion: gochat.io/v1alpha1\nkind: GoChatCluster\nmetadata: {{ name: chat }}\nspec: {{ {kafka}\
+         mysql: {{ secret: {{ name: chat-mysql }} }}{rest} }}\n",
     );
     cluster(&yaml)
 }
