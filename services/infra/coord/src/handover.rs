@@ -19,9 +19,6 @@ use std::time::Duration;
 use gochat_core::{Epoch, MemberId, Slot, SlotCount};
 use tokio::time::Instant;
 
-/// After a failed attempt at a claim that looked free: the view is behind, or the backend is away.
-const RETRY: Duration = Duration::from_millis(100);
-
 /// A change in what a member owns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -56,6 +53,8 @@ pub(crate) enum Whose {
 pub(crate) struct Handover {
     me: MemberId,
     timeout: Duration,
+    /// After a failed attempt at a claim that looked free: the view is behind, or the backend is away.
+    retry: Duration,
     epoch: Epoch,
     slots: Vec<State>,
 }
@@ -85,9 +84,10 @@ enum Phase {
 }
 
 impl Handover {
-    pub(crate) fn new(me: MemberId, slots: SlotCount, timeout: Duration) -> Self {
+    pub(crate) fn new(me: MemberId, slots: SlotCount, timeout: Duration, retry: Duration) -> Self {
         let idle = State { mine: false, holder: None, phase: Phase::Idle };
-        Self { me, timeout, epoch: Epoch::default(), slots: slots.slots().map(|_| idle.clone()).collect() }
+        let slots = slots.slots().map(|_| idle.clone()).collect();
+        Self { me, timeout, retry, epoch: Epoch::default(), slots }
     }
 
     /// The effective owners have changed; in the order of the slots.
@@ -149,6 +149,7 @@ impl Handover {
 
     /// An attempt at the claim has ended: got, at this revision, or not.
     pub(crate) fn claimed(&mut self, now: Instant, slot: Slot, revision: Option<i64>, out: &mut Vec<Step>) {
+        let retry_at = now + self.retry;
         let Some(state) = self.slots.get_mut(slot.index()) else { return };
         let Phase::Wanted { since, .. } = state.phase else { return };
         match (revision, state.mine) {
@@ -160,7 +161,7 @@ impl Handover {
                 state.phase = Phase::Idle;
                 out.push(Step::Unclaim(slot));
             }
-            (None, _) => state.phase = Phase::Wanted { since, retry_at: now + RETRY, trying: false },
+            (None, _) => state.phase = Phase::Wanted { since, retry_at, trying: false },
         }
         self.advance(now, slot, out);
     }

@@ -54,10 +54,10 @@ impl Ownership {
         owners.mark_changed();
         holders.mark_changed();
         Self {
-            session,
             workload,
             slots,
-            handover: Handover::new(me.clone(), slots, timeout),
+            handover: Handover::new(me.clone(), slots, timeout, session.claim_retry()),
+            session,
             me,
             owners,
             holders,

@@ -130,6 +130,11 @@ impl Session {
         }
     }
 
+    /// Before another attempt at a claim that looked free and could not be had.
+    pub(crate) fn claim_retry(&self) -> Duration {
+        self.inner.store.claim_retry()
+    }
+
     /// Ends like a process that is killed: no word to the backend. Where leases don't expire by themselves, at once.
     pub(crate) async fn abandon(&self) {
         self.inner.abandoned.store(true, Ordering::Relaxed);

@@ -162,6 +162,15 @@ impl Store {
         Duration::from_millis(rand::rng().random_range(from..to))
     }
 
+    /// Before a claim that looked free is tried again, where no view has shown a change. On the Kubernetes API there is
+    /// a member that starts again within its own lease, whose slots all look free to it; spread, as many may do so.
+    pub(crate) fn claim_retry(&self) -> Duration {
+        match self {
+            Self::InProcess(_) | Self::Etcd(_) => Duration::from_millis(100),
+            Self::Kubernetes(_) => Duration::from_millis(rand::rng().random_range(800..1_200)),
+        }
+    }
+
     /// Everything right in a folder (`what` ends with `/`) or one key, kept current while somebody holds a receiver.
     pub(crate) fn view(&self, what: &str) -> ViewReceiver {
         match self {

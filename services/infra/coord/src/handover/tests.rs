@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 
 const TIMEOUT: Duration = Duration::from_secs(3);
+const RETRY: Duration = Duration::from_millis(100);
 const SLOT: Slot = Slot(0);
 
 /// One slot of one member, told what happens and asked what it does.
@@ -17,7 +18,7 @@ struct Script {
 
 impl Script {
     fn new() -> Self {
-        let handover = Handover::new("me".into(), SlotCount::new(1).unwrap(), TIMEOUT);
+        let handover = Handover::new("me".into(), SlotCount::new(1).unwrap(), TIMEOUT, RETRY);
         Self { handover, now: Instant::now() }
     }
 
@@ -196,7 +197,7 @@ impl World {
         Self {
             now: Instant::now(),
             revision: 0,
-            members: (0..2).map(|m| Handover::new(NAMES[m].into(), slots, TIMEOUT)).collect(),
+            members: (0..2).map(|m| Handover::new(NAMES[m].into(), slots, TIMEOUT, RETRY)).collect(),
             claims: BTreeMap::new(),
             arriving: vec![VecDeque::new(), VecDeque::new()],
             working: vec![BTreeSet::new(); 2],

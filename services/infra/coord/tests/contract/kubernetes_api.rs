@@ -47,10 +47,13 @@ async fn a_member_at_rest_asks_for_its_renewals_and_nothing_else() {
     acquire_all(&mut ownership, &(0..SLOTS).collect::<Vec<_>>()).await;
     until_members(&mut members, &["a"]).await;
 
-    // The last thing that is begun: one of the two watches all sessions.
-    let watches = |r: &Request| r.verb == "watch" && r.uri.contains("folder%3Dsessions");
+    // The last that is begun: one of the two watches all sessions, the other that one's.
+    let watched = |what: &str| {
+        let asked = requests(kubernetes, backend.cluster(), SystemTime::UNIX_EPOCH);
+        asked.iter().any(|r| r.verb == "watch" && r.uri.contains(what))
+    };
     until("all is begun", async {
-        while !requests(kubernetes, backend.cluster(), SystemTime::UNIX_EPOCH).iter().any(watches) {
+        while !watched("folder%3Dsessions") || !watched(".sessions.") {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     })
@@ -106,6 +109,28 @@ async fn a_claim_under_a_session_that_is_not_there_is_free() {
     assert_eq!(coord.get("leader").await.unwrap().as_deref(), Some(&b"a"[..]));
     let other = backend.another_process().await;
     assert!(matches!(other.claim("leader", "b", Duration::ZERO).await, Err(CoordError::Held { .. })));
+}
+
+#[tokio::test]
+async fn a_session_that_is_deleted_by_hand_takes_its_keys_along() {
+    let test = "a_session_that_is_deleted_by_hand_takes_its_keys_along";
+    let Some((kubernetes, backend)) = shared_kubernetes(test).await else { return };
+    let (dying, observer) = (backend.another_process().await, backend.another_process().await);
+    let _member = dying.join(member("dying")).await.unwrap();
+    let _claim = dying.claim("leader", "dying", PATIENCE).await.unwrap();
+    until_members(&mut observer.members(Workload::Gateway), &["dying"]).await;
+    // Nobody but the garbage collector knows then whose they were.
+    dying.abandon().await;
+    let leader = format!("{}.leader", backend.cluster());
+    let owner = "jsonpath={.metadata.ownerReferences[0].name}";
+    let mut kubectl = kubernetes.kubectl();
+    let session = kubectl.args(["-n", "chats", "get", "lease", &leader, "-o", owner]).output().unwrap();
+    let session = String::from_utf8(session.stdout).unwrap();
+    let delete = ["-n", "chats", "delete", "lease", &session, "--wait=false"];
+    assert!(kubernetes.kubectl().args(delete).status().unwrap().success());
+    until_members(&mut observer.members(Workload::Gateway), &[]).await;
+    let mut view = observer.watch("leader");
+    until("the claim goes", view.wait_for(Option::is_none)).await.unwrap();
 }
 
 #[tokio::test]
