@@ -49,7 +49,9 @@ fn pods_run_where_only_restricted_ones_may_and_can_do_no_more_than_is_written_do
 
 /// What Kubernetes gives to every authenticated user: reviews of its own rights, discovery, health.
 fn everybody_has(line: &str) -> bool {
-    line.starts_with("selfsubject") || line.trim_start().starts_with('[')
+    line.starts_with("selfsubject")
+        || line.starts_with("clustertrustbundles")
+        || line.trim_start().starts_with('[')
 }
 
 fn squeezed(line: &str) -> String {
