@@ -8,6 +8,8 @@ use crate::error_codes::CloseCode;
 pub(crate) struct Metrics {
     member: String,
     pub(crate) connections: Gauge,
+    /// Users with a session, in the shards that are at home here.
+    pub(crate) online_users: Gauge,
     pub(crate) frames_in: Counter,
     pub(crate) frames_out: Counter,
     pub(crate) bytes_out: Counter,
@@ -37,6 +39,7 @@ impl Metrics {
         }
         Self {
             connections: gauge!("gochat_gateway_connections", "member" => m.clone()),
+            online_users: gauge!("gochat_gateway_online_users", "member" => m.clone()),
             frames_in: count!("gochat_gateway_frames_in_total"),
             frames_out: count!("gochat_gateway_frames_out_total"),
             bytes_out: count!("gochat_gateway_out_bytes"),

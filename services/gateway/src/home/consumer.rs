@@ -66,7 +66,10 @@ impl ShardConsumer {
                         tokio::time::sleep(Duration::from_millis(200)).await;
                     }
                 },
-                _ = commit.tick() => offsets.commit(&self.consumer).await,
+                _ = commit.tick() => {
+                    offsets.commit(&self.consumer).await;
+                    self.home.count_users();
+                }
                 () = stop.wait() => break,
             }
         }

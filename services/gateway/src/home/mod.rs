@@ -84,6 +84,12 @@ impl Home {
         self.table(slot.0).map_or(0, |table| table.lock().users() as u64)
     }
 
+    /// Counts them all for the metrics.
+    fn count_users(&self) {
+        let users: usize = self.tables.iter().map(|table| table.lock().users()).sum();
+        self.metrics.online_users.set(users as f64);
+    }
+
     fn table(&self, shard: u32) -> Option<&Mutex<ShardTable>> {
         self.tables.get(Slot(shard).index())
     }

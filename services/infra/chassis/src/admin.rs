@@ -60,7 +60,7 @@ async fn ready(State((health, shutdown)): State<(Health, Shutdown)>) -> impl Int
 }
 
 async fn render(State(metrics): State<PrometheusHandle>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render())
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render() + &crate::process::text())
 }
 
 #[cfg(test)]

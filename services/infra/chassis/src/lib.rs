@@ -6,6 +6,7 @@
 //! trace       W3C trace context in and out of records
 //! health      what has to be well before this process is ready
 //! admin       /livez, /readyz, /metrics
+//! process     CPU, memory, files, disk and network of this process, for /metrics
 //! shutdown    one token, one tracker: graceful stop
 //! resilience  retry with jitter and budget, circuit breaker
 //! grpc        server with health and reflection; channels balanced over a watched list of addresses
@@ -17,6 +18,7 @@ mod admin;
 pub mod config;
 pub mod grpc;
 mod health;
+mod process;
 pub mod resilience;
 mod shutdown;
 pub mod telemetry;

@@ -24,6 +24,8 @@ pub(crate) struct Send {
     pub(crate) conversation: ConversationId,
     pub(crate) client_msg_id: String,
     pub(crate) text: String,
+    /// Unix milliseconds, by the edge's clock.
+    pub(crate) accepted_at_ms: i64,
     /// Until it is stored or refused, where its trace is sampled.
     pub(crate) span: Span,
 }
@@ -78,6 +80,7 @@ pub(crate) fn read(place: usize, record: &Consumed, max_text_bytes: usize) -> Re
                 conversation,
                 client_msg_id: send.client_msg_id,
                 text: send.text,
+                accepted_at_ms: send.accepted_at_ms,
                 span: commit(record, conversation),
             };
             match problem {

@@ -1,6 +1,7 @@
 //! Stage one: a polled batch becomes stored messages and the records that tell of them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use bytes::Bytes;
 use gochat_chassis::trace;
@@ -173,6 +174,11 @@ impl Worker {
         event.headers.extend(trace::inject(&send.span).map(|context| ("traceparent", context)));
         metrics::counter!("gochat_logic_messages_total", "replayed" => if result.replayed { "true" } else { "false" })
             .increment(1);
+        if !result.replayed {
+            // Two machines' clocks, so for people only.
+            let took = u64::try_from(result.sent_at_ms.saturating_sub(send.accepted_at_ms)).unwrap_or(0);
+            metrics::histogram!("gochat_logic_stored_seconds").record(Duration::from_millis(took));
+        }
         match &roster.members {
             Some(members) => event.to_members(&self.log, members),
             None => vec![event.to_task(&self.log, roster.version)],
