@@ -14,6 +14,8 @@ mod dev;
 mod engines;
 mod migrate;
 mod placement;
+#[cfg(test)]
+mod rendered;
 mod say;
 mod service;
 mod settings;
