@@ -34,6 +34,7 @@ fmt: ## Format the code
 generate: ## Write generated code from its sources
 	$(CARGO) run -q -p gochat-proto-codegen
 	$(CARGO) run -q -p gochat-crds --bin generate
+	charts/copy.sh
 
 bench: ## Measure on real engines and write the results: make bench [ARGS=...]
 	@scripts/bench.sh $(ARGS)

@@ -4,7 +4,8 @@
 #   engines     Kafka (Maven), MariaDB, Redis, etcd (Debian), and ready-made data folders in the cache
 #   kubernetes  the API server and its controllers: from KUBEBUILDER_ASSETS or the PATH, else built once from Go modules
 #   browser     Chromium and Node for the browser test
-# Usage: install.sh [build] [engines] [kubernetes] [browser]    (default: all)
+#   surroundings  Prometheus, Lua and docker-compose, which check dashboards, alerts, GitOps and docker-compose.yml
+# Usage: install.sh [build] [engines] [kubernetes] [browser] [surroundings]    (default: all)
 #
 # Idempotent and quick when all is there. Starts no service: the tests run the engines as private processes.
 # The cache is ${GOCHAT_CACHE:-$HOME/.cache/gochat}.
@@ -15,7 +16,7 @@ cache=${GOCHAT_CACHE:-$HOME/.cache/gochat}
 kafka=$cache/kafka-4.4.0
 kubernetes_version=1.37.2
 kubernetes=$cache/kubernetes-$kubernetes_version
-groups=${*:-build engines kubernetes browser}
+groups=${*:-build engines kubernetes browser surroundings}
 PATH=$PATH:/usr/sbin:/sbin
 
 say() { printf 'install: %s\n' "$*"; }
@@ -48,6 +49,12 @@ if wants browser; then
   need chromium has chromium
   need nodejs has node
   need npm has npm
+fi
+if wants surroundings; then
+  need prometheus has promtool
+  need lua5.4 has lua5.4
+  need docker-compose has docker-compose
+  need python3-yaml python3 -c 'import yaml'
 fi
 
 # Debian's packages start their service when installed; this keeps them from it, for the time of the call.

@@ -1,5 +1,8 @@
 {{- define "operator.name" -}}
-{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name }}{{ else }}{{ .Release.Name }}-{{ .Chart.Name }}{{ end | trunc 50 | trimSuffix "-" }}
+{{- $name := .Release.Name }}
+{{- if hasPrefix $name .Chart.Name }}{{ $name = .Chart.Name }}
+{{- else if not (contains .Chart.Name $name) }}{{ $name = printf "%s-%s" $name .Chart.Name }}{{ end }}
+{{- $name | trunc 50 | trimSuffix "-" }}
 {{- end }}
 
 {{- define "operator.selector" -}}

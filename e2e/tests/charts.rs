@@ -1,0 +1,58 @@
+//! A real API server takes what the charts render: every field known, every value allowed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use gochat_engines::{Engine, Kubernetes, KubernetesOptions, missing};
+
+/// Those of the Prometheus Operator are known only where it is installed.
+const UNKNOWN: &str = "apiVersion: monitoring.coreos.com/";
+
+fn charts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("charts")
+}
+
+/// What is wrong with the objects, in the API server's words; nothing is kept.
+fn refused(kubernetes: &Kubernetes, objects: &str) -> Option<String> {
+    let mut kubectl = kubernetes.kubectl();
+    kubectl.args(["apply", "--server-side", "--dry-run=server", "--validate=strict", "--filename=-"]);
+    let mut child =
+        kubectl.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(objects.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    (!output.status.success()).then(|| String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+fn namespace(name: &str) -> String {
+    format!("---\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n")
+}
+
+#[tokio::test]
+async fn an_api_server_takes_what_the_charts_render() {
+    if missing("an_api_server_takes_what_the_charts_render", &[Engine::Kubernetes]) {
+        return;
+    }
+    let options = KubernetesOptions { controllers: false, audit: false };
+    let kubernetes = Kubernetes::start_with(options).await.unwrap();
+    kubernetes.apply(&["gochat-system", "chat-a", "chat-b"].map(namespace).concat()).unwrap();
+
+    let mut files = vec![charts().join("install.yaml")];
+    files.extend(fs::read_dir(charts().join("golden")).unwrap().map(|entry| entry.unwrap().path()));
+    assert!(files.len() >= 4, "{files:?}");
+    for file in &files {
+        let text = fs::read_to_string(file).unwrap();
+        let objects: Vec<_> = text.split("\n---\n").filter(|object| !object.contains(UNKNOWN)).collect();
+        assert!(objects.len() > 5, "{}", file.display());
+        let refused = refused(&kubernetes, &objects.join("\n---\n"));
+        assert_eq!(refused, None, "{}", file.display());
+    }
+
+    // In one go, definitions and what needs them: as people do it.
+    kubernetes.apply(&fs::read_to_string(charts().join("install.yaml")).unwrap()).unwrap();
+    let mut get = kubernetes.kubectl();
+    get.args(["get", "--namespace=gochat-system", "deployment/gochat-operator", "gochatclusters"]);
+    assert!(get.status().unwrap().success());
+}
