@@ -67,9 +67,9 @@ fn pod(chat: &Chat, workload: &str) -> Result<String> {
 }
 
 /// One fault under load.
-fn under(chat: &Chat, fault: &str, act: impl FnOnce() -> Result<()>) -> Result<()> {
+fn under(chat: &Chat, fault: &str, seconds: &str, act: impl FnOnce() -> Result<()>) -> Result<()> {
     let arguments =
-        ["--pairs", "10", "--groups", "30x1", "--rate", "50", "--duration", "20s", "--prefix", fault];
+        ["--pairs", "10", "--groups", "30x1", "--rate", "50", "--duration", seconds, "--prefix", fault];
     let load = chat.load(fault, &arguments)?;
     load.under_way(chat)?;
     let began = Instant::now();
