@@ -306,6 +306,38 @@ fn latency_asks_for_more_or_for_what_there_is_and_never_for_fewer() {
 }
 
 #[test]
+fn a_latency_at_most_doubles_begins_no_panic_and_never_asks_for_less_than_what_is_on_its_way() {
+    let slow = Signal::Latency {
+        name: "repo calls".into(),
+        p99: Duration::from_millis(400),
+        target: Duration::from_millis(20),
+    };
+    let mut play = Play::of(Policy::between(1, 40), 6);
+    let decision = play.see(&slow);
+    assert_eq!((decision.replicas, decision.panic_since), (12, None));
+
+    let mut play = Play::of(Policy::between(1, 40), 6);
+    play.starting = 4;
+    assert_eq!(play.keep(&slow, 900).replicas, 6, "two are slow, four more are coming");
+}
+
+#[test]
+fn a_busy_consumer_of_unknown_speed_is_not_made_smaller_by_other_signals() {
+    let behind = Signal::Backlog {
+        records: 50_000,
+        drain_rate_per_member: None,
+        arrival_rate: 100.0,
+        target: Duration::from_secs(5),
+    };
+    let cpu = Signal::PerMember { name: "cpu cores".into(), total: 0.7, target_per_member: 0.7 };
+    let mut play = Play::of(Policy::between(1, 20), 4);
+    for _ in 0..400 {
+        let seen = vec![Reading::fresh(behind.clone(), 4), Reading::fresh(cpu.clone(), 4)];
+        assert_eq!(play.step(seen).to_string(), "4: held: no data of backlog");
+    }
+}
+
+#[test]
 fn a_rollout_freezes_what_can_wait_and_not_what_is_needed_now() {
     for frozen in [Frozen::Rollout, Frozen::Handover] {
         let mut play = Play::of(Policy::between(2, 20), 4);

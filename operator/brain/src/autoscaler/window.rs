@@ -98,7 +98,9 @@ mod tests {
         }
         assert_eq!(mean.over(at(60), MINUTE), Some(15.0));
         assert_eq!(mean.over(at(60), at(6)), Some(20.0));
-        assert_eq!(mean.over(at(200), MINUTE), None);
+        assert!(!mean.is_stale(at(119), MINUTE));
+        assert_eq!(mean.over(at(120), MINUTE), None);
+        assert!(mean.is_stale(at(120), MINUTE));
     }
 
     #[test]

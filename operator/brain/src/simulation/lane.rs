@@ -92,7 +92,7 @@ impl<'a> Lane<'a> {
 
     /// Looks at how much each member did, where somebody can look.
     fn learn(&mut self) {
-        if self.trouble.metrics_out || self.trouble.dependency_out {
+        if self.trouble.metrics_out {
             return;
         }
         for work in self.plane.works() {
