@@ -22,6 +22,11 @@ if [ "$PRIVATE_ENGINE" = 1 ]; then
 fi
 
 step "the cluster"
+# After the machine or the engine was stopped its nodes may be there without being up.
+if in_cluster kind get clusters 2>/dev/null | grep -qx gochat && ! in_cluster kubectl get --raw /readyz >/dev/null 2>&1; then
+  echo "kind: the one that was there does not answer; making it anew"
+  in_cluster kind delete cluster --name gochat
+fi
 if ! in_cluster kind get clusters 2>/dev/null | grep -qx gochat; then
   if [ "$AIRGAPPED" = 1 ]; then
     kind/airgap/node-image.sh

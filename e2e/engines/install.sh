@@ -4,6 +4,7 @@
 #   engines     Kafka (Maven), MariaDB, Redis, etcd (Debian), and ready-made data folders in the cache
 #   kubernetes  the API server and its controllers: from KUBEBUILDER_ASSETS or the PATH, else built once from Go modules
 #   browser     Chromium and Node for the browser test
+#   cluster     a Docker engine and what a node image is made of, for kind
 #   surroundings  Prometheus, Lua and docker-compose, which check dashboards, alerts, GitOps and docker-compose.yml
 # Usage: install.sh [build] [engines] [kubernetes] [browser] [surroundings]    (default: all)
 #
@@ -16,7 +17,7 @@ cache=${GOCHAT_CACHE:-$HOME/.cache/gochat}
 kafka=$cache/kafka-4.4.0
 kubernetes_version=1.37.2
 kubernetes=$cache/kubernetes-$kubernetes_version
-groups=${*:-build engines kubernetes browser surroundings}
+groups=${*:-build engines kubernetes browser surroundings cluster}
 PATH=$PATH:/usr/sbin:/sbin
 
 say() { printf 'install: %s\n' "$*"; }
@@ -49,6 +50,14 @@ if wants browser; then
   need chromium has chromium
   need nodejs has node
   need npm has npm
+fi
+# A Docker engine of the user's own is used as it is.
+if wants cluster && ! docker version >/dev/null 2>&1; then
+  need docker.io has dockerd
+  need iproute2 has ip
+  need mmdebstrap has mmdebstrap
+  need jq has jq
+  need busybox-static has busybox
 fi
 if wants surroundings; then
   need prometheus has promtool
