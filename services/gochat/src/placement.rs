@@ -14,7 +14,7 @@ use crate::say;
 use crate::settings::{Settings, SettingsArgs};
 
 pub(crate) const HELP: &str = "\
-Needs the cluster's etcd:
+Needs the cluster's etcd, or the Kubernetes API (--set coord.kubernetes.enabled=true --set coord.kubernetes.cluster=chat):
   gochat placement show --workload gateway --set coord.etcd=http://etcd:2379
   gochat placement move --workload gateway --slot 3 --to gateway-1 --set coord.etcd=http://etcd:2379
 The operator moves slots by itself; a move by hand lasts until its next plan.";

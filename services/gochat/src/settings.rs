@@ -234,5 +234,7 @@ mod tests {
         let with_coord = ["coord.etcd=http://etcd:2379"];
         assert!(refused(&with_coord, Workload::Logic).starts_with("mq.bootstrap is empty"));
         assert_eq!(refused(&with_coord, Workload::Repo), "", "repo has no use for a log");
+        let in_a_pod = ["coord.kubernetes.enabled=true", "coord.kubernetes.cluster=chat"];
+        assert_eq!(refused(&in_a_pod, Workload::Repo), "", "pods need no etcd");
     }
 }
