@@ -19,6 +19,8 @@ pub const WORKLOAD: &str = "gochat.io/workload";
 pub const PAUSED: &str = "gochat.io/paused";
 /// On a GoChatRebalance: `"true"` lets it move.
 pub const APPROVE: &str = "gochat.io/approve";
+/// On a GoChatRebalance: `"true"` stops it; what is on its way arrives.
+pub const STOP: &str = "gochat.io/stop";
 /// On a pod template: what [`crate::cluster::rollout`] knows it by.
 pub const TEMPLATE_HASH: &str = "gochat.io/template-hash";
 /// On a pod template: the version of GoChat that it runs.

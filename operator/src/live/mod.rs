@@ -1,8 +1,56 @@
 //! What moves by the second: load reports, placement, scaling, rebalances.
+//!
+//! ```text
+//! watch ──▶ pods ──▶ reports (one gRPC stream a pod)          moves    one GoChatRebalance, step by step    pure
+//!             │         │                                       ▲
+//!             ▼         ▼                                       │
+//!           keeper: a task a cluster ──▶ placed: one workload's slots ──▶ GoChatPlacement, GoChatRebalance
+//!             ▲         │                  picture (pure), loads (pure), planner of gochat-brain
+//!           Brief       └──────────────▶ scaled: one cluster's autoscalers ──▶ LiveView, Events
+//!        (reconcile)                       scaling (pure), autoscaler of gochat-brain
+//! ```
+//!
+//! The controller of clusters tells this part about each cluster at every reconcile ([`Live::follow`]), and reads what it
+//! found out in a [`LiveView`]; neither waits for the other. This part alone writes GoChatPlacement and the status of
+//! GoChatRebalance, and nothing else.
 
-use std::collections::BTreeMap;
+mod brief;
+mod keeper;
+mod loads;
+mod moves;
+mod picture;
+mod placed;
+mod pods;
+mod reports;
+mod scaled;
+mod scaling;
+mod watch;
+mod write;
 
-use gochat_crds::ScaledWorkload;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, future};
+use gochat_crds::{GoChatPlacement, GoChatRebalance, ScaledWorkload};
+use kube::Client;
+use kube::runtime::watcher;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch as tokio_watch};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+pub use brief::Brief;
+use pods::Pod;
+use watch::{Index, Watch};
+
+use crate::cluster::ClusterKey;
+use crate::events::Events;
+use crate::names;
+use crate::scope::Scope;
+use crate::views::Views;
 
 /// What the live part found out about one cluster, as the controller of clusters reads it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,4 +96,168 @@ pub struct Balance {
     pub band: f64,
     /// For people, with the numbers.
     pub text: String,
+}
+
+/// The live part of all clusters. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Live(Arc<Shared>);
+
+struct Shared {
+    client: Client,
+    events: Events,
+    views: Views,
+    clock: Clock,
+    pods: Arc<Index<Pod>>,
+    placements: Arc<Index<Arc<GoChatPlacement>>>,
+    rebalances: Arc<Index<Arc<GoChatRebalance>>>,
+    keepers: Mutex<HashMap<ClusterKey, Keeper>>,
+    /// Watches that have not listed yet.
+    unlisted: tokio_watch::Sender<usize>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Live").field("clusters", &self.keepers.lock().len()).finish_non_exhaustive()
+    }
+}
+
+/// The task of one cluster; ends when dropped.
+struct Keeper {
+    brief: tokio_watch::Sender<Arc<Brief>>,
+    changed: Arc<Notify>,
+    task: AbortHandle,
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Live {
+    /// Knows no cluster yet.
+    pub fn new(client: Client, events: Events, views: Views) -> Self {
+        Self(Arc::new(Shared {
+            client,
+            events,
+            views,
+            clock: Clock::default(),
+            pods: Arc::default(),
+            placements: Arc::default(),
+            rebalances: Arc::default(),
+            keepers: Mutex::default(),
+            // Nobody decides before `run` has begun to watch.
+            unlisted: tokio_watch::Sender::new(usize::MAX),
+        }))
+    }
+
+    /// Looks after a cluster from now on, or takes in what is new about it.
+    pub fn follow(&self, brief: Brief) {
+        let (key, brief) = (brief.key.clone(), Arc::new(brief));
+        let mut keepers = self.0.keepers.lock();
+        if let Some(keeper) = keepers.get(&key).filter(|keeper| keeper.brief.borrow().uid() == brief.uid()) {
+            keeper.brief.send_replace(brief);
+            keeper.changed.notify_one();
+            return;
+        }
+        let (sender, receiver) = tokio_watch::channel(brief);
+        let changed = Arc::new(Notify::new());
+        let task = keeper::keep(Arc::clone(&self.0), receiver, Arc::clone(&changed));
+        let task = tokio::spawn(task).abort_handle();
+        keepers.insert(key, Keeper { brief: sender, changed, task });
+    }
+
+    /// Looks no longer after a cluster: it is gone, or going.
+    pub fn forget(&self, key: &ClusterKey) {
+        self.0.keepers.lock().remove(key);
+        self.0.views.forget(key);
+    }
+
+    /// Looks no longer after clusters that are not there: one that was deleted while it was paused says no good-bye.
+    pub fn keep_only(&self, there: impl Fn(&ClusterKey) -> bool) {
+        self.0.keepers.lock().retain(|key, _| there(key));
+    }
+
+    /// Watches; goes on until it is dropped, and then nothing is looked after any more. Called once.
+    pub async fn run(self, scopes: Vec<Scope>) {
+        let _all = EndAll(Arc::clone(&self.0));
+        let mut watches: Vec<BoxFuture<'static, ()>> = Vec::new();
+        for scope in scopes {
+            let pods = Watch {
+                scope: scope.clone(),
+                config: watcher::Config::default().labels(&format!("{},{}", names::CLUSTER, names::WORKLOAD)),
+                index: Arc::clone(&self.0.pods),
+                keep: pods::keep,
+            };
+            let placements = Watch {
+                scope: scope.clone(),
+                config: watcher::Config::default(),
+                index: Arc::clone(&self.0.placements),
+                keep: placed::keep_placement,
+            };
+            let rebalances = Watch {
+                scope,
+                config: watcher::Config::default(),
+                index: Arc::clone(&self.0.rebalances),
+                keep: placed::keep_rebalance,
+            };
+            watches.push(self.watch(pods));
+            watches.push(self.watch(placements));
+            watches.push(self.watch(rebalances));
+        }
+        self.0.unlisted.send_replace(watches.len());
+        future::join_all(watches).await;
+    }
+
+    fn watch<K, T>(&self, watch: Watch<K, T>) -> BoxFuture<'static, ()>
+    where
+        K: kube::Resource<Scope = kube::core::NamespaceResourceScope>,
+        K: Clone + fmt::Debug + serde::de::DeserializeOwned + Send + Sync + 'static,
+        K::DynamicType: Default + Eq + std::hash::Hash + Clone + Send + Sync,
+        T: Clone + Send + Sync + 'static,
+    {
+        let (live, first) = (self.clone(), std::sync::Once::new());
+        let changed = self.clone();
+        let changed = move |key: &ClusterKey| {
+            if let Some(keeper) = changed.0.keepers.lock().get(key) {
+                keeper.changed.notify_one();
+            }
+        };
+        let listed = move || {
+            first
+                .call_once(|| live.0.unlisted.send_modify(|unlisted| *unlisted = unlisted.saturating_sub(1)));
+        };
+        watch.run(self.0.client.clone(), changed, listed).boxed()
+    }
+}
+
+/// The tasks hold what holds them: somebody else has to end them.
+struct EndAll(Arc<Shared>);
+
+impl Drop for EndAll {
+    fn drop(&mut self) {
+        self.0.keepers.lock().clear();
+    }
+}
+
+/// Time that never goes back and reads as UTC: the Unix epoch is its origin, the monotonic clock its rate.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    origin: Instant,
+    unix: Duration,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self {
+            origin: Instant::now(),
+            unix: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+        }
+    }
+}
+
+impl Clock {
+    fn now(&self) -> Duration {
+        self.unix + self.origin.elapsed()
+    }
 }

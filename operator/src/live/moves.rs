@@ -1,0 +1,280 @@
+//! One GoChatRebalance, step by step: what it is now, and which slots move next. Pure.
+//!
+//! ```text
+//! New ──▶ Proposed ──▶ Moving ──▶ Done │ Failed
+//!   └──────────┴───────────┴────▶ Stopped
+//! ```
+//!
+//! Everything that has to outlast the operator is in the status: the moves that are left. What runs is seen from the map: a
+//! move whose slot is already its target's and not yet taken over. So an operator that begins anew goes on where it was, and
+//! one that is deleted leaves handovers behind that end by themselves.
+
+use std::collections::BTreeSet;
+
+use gochat_brain::planner::{self, Balance, MemberPhase, Policy, Problem};
+use gochat_crds::{GoChatRebalance, Imbalance, PlannedMove, RebalancePhase, RebalanceStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use super::picture::Picture;
+use crate::names;
+
+/// What one look at a rebalance comes to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Step {
+    /// To be written where it differs.
+    pub(super) status: RebalanceStatus,
+    /// To be moved now: slot, and the position of who gets it.
+    pub(super) start: Vec<(u32, usize)>,
+}
+
+/// Around one rebalance.
+pub(super) struct Around<'a> {
+    pub(super) picture: &'a Picture,
+    /// Of the cluster; the rebalance may allow more or fewer moves.
+    pub(super) policy: Policy,
+    /// Another rebalance of the same workload that moves slots.
+    pub(super) busy_with: Option<&'a str>,
+    /// Nothing came to its end for too long.
+    pub(super) stuck: bool,
+    pub(super) now: &'a Time,
+}
+
+/// Whether it is over.
+pub(super) fn is_over(status: &RebalanceStatus) -> bool {
+    matches!(status.phase, RebalancePhase::Done | RebalancePhase::Stopped | RebalancePhase::Failed)
+}
+
+/// The next step.
+pub(super) fn step(rebalance: &GoChatRebalance, around: &Around<'_>) -> Step {
+    let mut status = rebalance.status.clone().unwrap_or_default();
+    let mut start = Vec::new();
+    if !is_over(&status) {
+        match status.phase {
+            RebalancePhase::New if asked(rebalance, names::STOP) => {
+                end(&mut status, RebalancePhase::Stopped, "stopped before it was planned".to_owned());
+            }
+            RebalancePhase::New => propose(rebalance, around, &mut status),
+            RebalancePhase::Proposed => start = approve(rebalance, around, &mut status),
+            _ => start = advance(rebalance, around, &mut status),
+        }
+    }
+    finish(rebalance, &mut status, around.now);
+    Step { status, start }
+}
+
+fn propose(rebalance: &GoChatRebalance, around: &Around<'_>, status: &mut RebalanceStatus) {
+    let (spec, picture) = (&rebalance.spec, around.picture);
+    if !picture.observed.measured {
+        let (reporting, there) = picture.reporting;
+        return say(status, format!("waits for loads: {reporting} of {there} members report"));
+    }
+    let evacuated = |name: &String| spec.evacuate.contains(name);
+    let mut members = picture.observed.members.clone();
+    for (member, name) in members.iter_mut().zip(&picture.names) {
+        if evacuated(name) && member.state == MemberPhase::Active {
+            member.state = MemberPhase::Draining;
+        }
+    }
+    if let Some(unknown) = spec.evacuate.iter().find(|name| !picture.names.contains(name)) {
+        return end(
+            status,
+            RebalancePhase::Failed,
+            format!("spec.evacuate: {unknown} is no pod of this workload"),
+        );
+    }
+    if !members.iter().any(|member| member.state == MemberPhase::Active) {
+        let text = "no member is left that could take slots: evacuate fewer pods, or have more".to_owned();
+        return end(status, RebalancePhase::Failed, text);
+    }
+    let max_moves = spec.max_moves.and_then(|moves| usize::try_from(moves).ok());
+    let policy = Policy { max_moves: max_moves.unwrap_or(around.policy.max_moves), ..around.policy };
+    let plan = planner::solve(&Problem { slots: picture.observed.slots.clone(), members, policy });
+    if let Some(fault) = plan.fault {
+        return end(status, RebalancePhase::Failed, fault.to_string());
+    }
+    let name = |member: usize| picture.names.get(member).cloned().unwrap_or_default();
+    status.moves = plan
+        .moves
+        .iter()
+        .filter_map(|m| {
+            Some(PlannedMove { slot: u32::try_from(m.slot).ok()?, from: m.from.map(name), to: name(m.to) })
+        })
+        .collect();
+    status.total = count(status.moves.len());
+    status.imbalance =
+        Some(Imbalance { before: ratio(&plan.before), expected: ratio(&plan.after), reached: None });
+    if status.moves.is_empty() {
+        let (hottest, band) = (plan.before.imbalance(), plan.before.limit());
+        let why = if plan.before.within_band() { "nothing to move" } else { "no move makes it better" };
+        return end(
+            status,
+            RebalancePhase::Done,
+            format!("{why}: the hottest member is at {hottest:.2} of its share, band {band:.2}"),
+        );
+    }
+    status.phase = RebalancePhase::Proposed;
+    let rest = if plan.complete { "" } else { "; more would move, but maxMoves is reached" };
+    let next = if spec.dry_run {
+        "dry run: nothing moves".to_owned()
+    } else {
+        format!("waits for approval: annotate with {}=true", names::APPROVE)
+    };
+    say(status, format!("{} slots to move{rest}; {next}", status.total));
+}
+
+fn approve(
+    rebalance: &GoChatRebalance,
+    around: &Around<'_>,
+    status: &mut RebalanceStatus,
+) -> Vec<(u32, usize)> {
+    if asked(rebalance, names::STOP) {
+        end(status, RebalancePhase::Stopped, "stopped before anything moved".to_owned());
+        return Vec::new();
+    }
+    if rebalance.spec.dry_run || !(rebalance.spec.auto_approve || asked(rebalance, names::APPROVE)) {
+        return Vec::new();
+    }
+    if let Some(other) = around.busy_with {
+        say(status, format!("approved; waits for {other} to end"));
+        return Vec::new();
+    }
+    status.phase = RebalancePhase::Moving;
+    advance(rebalance, around, status)
+}
+
+/// Takes the moves that are done off the list, and starts the next ones.
+fn advance(
+    rebalance: &GoChatRebalance,
+    around: &Around<'_>,
+    status: &mut RebalanceStatus,
+) -> Vec<(u32, usize)> {
+    let picture = around.picture;
+    let owner =
+        |slot: u32| picture.observed.slots.get(slot as usize).and_then(|s| picture.names.get(s.owner?));
+    let under_way: BTreeSet<u32> = picture.handovers.iter().map(|handover| handover.slot).collect();
+    let done = |m: &PlannedMove| owner(m.slot) == Some(&m.to) && !under_way.contains(&m.slot);
+    status.moved += count(status.moves.iter().filter(|m| done(m)).count());
+    status.moves.retain(|m| !done(m));
+
+    // Somebody else has moved the slot meanwhile, or its target goes: the plan is not about that world any more.
+    let target = |m: &PlannedMove| {
+        let to = picture.names.iter().position(|name| *name == m.to)?;
+        let state = picture.observed.members.get(to)?.state;
+        (state == MemberPhase::Active && (owner(m.slot) == Some(&m.to) || owner(m.slot) == m.from.as_ref()))
+            .then_some(to)
+    };
+    status.moves.retain(|m| target(m).is_some());
+    let (running, waiting): (Vec<_>, Vec<_>) =
+        status.moves.iter().cloned().partition(|m| owner(m.slot) == Some(&m.to));
+    let (moved, total) = (status.moved, status.total);
+
+    if asked(rebalance, names::STOP) {
+        if running.is_empty() {
+            let left = waiting.len();
+            end(
+                status,
+                RebalancePhase::Stopped,
+                format!("stopped: {moved} of {total} moved, {left} left where they were"),
+            );
+        } else {
+            say(status, format!("stopping: {} handovers under way", running.len()));
+        }
+        return Vec::new();
+    }
+    if around.stuck {
+        let slots: Vec<_> = running.iter().map(|m| format!("{} by {}", m.slot, m.to)).collect();
+        let text =
+            format!("not taken over in time: slot {}; {moved} of {total} moved", slots.join(", slot "));
+        end(status, RebalancePhase::Failed, text);
+        return Vec::new();
+    }
+    if running.is_empty() && waiting.is_empty() {
+        if !picture.observed.measured {
+            let (reporting, there) = picture.reporting;
+            say(status, format!("all moved; waits for loads: {reporting} of {there} members report"));
+            return Vec::new();
+        }
+        let balance = around.balance();
+        if let Some(imbalance) = &mut status.imbalance {
+            imbalance.reached = Some(ratio(&balance));
+        }
+        let outdated = total - moved;
+        let (phase, rest) = match outdated {
+            0 => (RebalancePhase::Done, String::new()),
+            _ if moved == 0 => (RebalancePhase::Failed, "; members or map changed meanwhile".to_owned()),
+            _ => (
+                RebalancePhase::Done,
+                format!("; {outdated} were outdated, members or map changed meanwhile"),
+            ),
+        };
+        end(status, phase, format!("{moved} of {total} moved{rest}"));
+        return Vec::new();
+    }
+    let room = usize::try_from(rebalance.spec.parallel).unwrap_or(usize::MAX).saturating_sub(running.len());
+    // A slot on its way for another reason has to arrive first.
+    let start: Vec<_> = waiting
+        .iter()
+        .filter(|m| !under_way.contains(&m.slot))
+        .filter_map(|m| Some((m.slot, target(m)?)))
+        .take(room)
+        .collect();
+    say(status, format!("{} handovers under way", running.len() + start.len()));
+    start
+}
+
+impl Around<'_> {
+    /// Of the map and loads as they are.
+    fn balance(&self) -> Balance {
+        let observed = &self.picture.observed;
+        let problem = Problem {
+            slots: observed.slots.clone(),
+            members: observed.members.clone(),
+            policy: Policy { max_moves: 0, ..self.policy },
+        };
+        planner::solve(&problem).before
+    }
+}
+
+fn end(status: &mut RebalanceStatus, phase: RebalancePhase, message: String) {
+    status.phase = phase;
+    status.message = Some(message);
+}
+
+fn say(status: &mut RebalanceStatus, message: String) {
+    status.message = Some(message);
+}
+
+/// What follows from the rest: progress and the condition.
+fn finish(rebalance: &GoChatRebalance, status: &mut RebalanceStatus, now: &Time) {
+    status.observed_generation = rebalance.metadata.generation;
+    status.progress =
+        if status.total == 0 { String::new() } else { format!("{}/{}", status.moved, status.total) };
+    let proposed = rebalance.spec.dry_run && status.phase == RebalancePhase::Proposed;
+    let ready = proposed || status.phase == RebalancePhase::Done;
+    let reason = if proposed { "DryRun".to_owned() } else { format!("{:?}", status.phase) };
+    let before = status.conditions.iter().find(|condition| condition.type_ == "Ready");
+    let ready = if ready { "True" } else { "False" };
+    let since =
+        before.filter(|before| before.status == ready).map_or(now, |before| &before.last_transition_time);
+    status.conditions = vec![Condition {
+        type_: "Ready".to_owned(),
+        status: ready.to_owned(),
+        reason,
+        message: status.message.clone().unwrap_or_default(),
+        last_transition_time: since.clone(),
+        observed_generation: rebalance.metadata.generation,
+    }];
+}
+
+fn asked(rebalance: &GoChatRebalance, annotation: &str) -> bool {
+    let annotations = rebalance.metadata.annotations.as_ref();
+    annotations.and_then(|all| all.get(annotation)).is_some_and(|value| value == "true")
+}
+
+fn ratio(balance: &Balance) -> String {
+    format!("{:.2}", balance.imbalance())
+}
+
+fn count(n: usize) -> i32 {
+    i32::try_from(n).unwrap_or(i32::MAX)
+}

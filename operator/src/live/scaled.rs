@@ -1,0 +1,170 @@
+//! The autoscalers of one cluster.
+
+use std::collections::BTreeMap;
+use std::mem::{Discriminant, discriminant};
+use std::time::Duration;
+
+use gochat_brain::autoscaler::{Autoscaler, Decision, Frozen, Limit, Observation, Reason};
+use gochat_crds::ScaledWorkload;
+use tokio::time::Instant;
+
+use super::reports::Heard;
+use super::scaling::{Aged, Backlog, Scaling};
+use super::{Brief, Shared, Signal, Wanted};
+
+/// How often a reason is published whose kind changed but not its number.
+const REASON_EVERY: Duration = Duration::from_secs(30);
+
+/// What the slots of a workload have to say to its scaling.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Crew {
+    /// Slots on their way.
+    pub(super) handovers: usize,
+    /// More consumers than slots have nothing to do.
+    pub(super) slots: Option<usize>,
+    /// Members that go.
+    pub(super) draining: usize,
+}
+
+/// One autoscaler a workload that has autoscaling, and is not scaled by somebody else.
+#[derive(Default)]
+pub(super) struct Scaled(BTreeMap<ScaledWorkload, One>);
+
+struct One {
+    scaling: Scaling,
+    autoscaler: Autoscaler,
+    backlog: Backlog,
+    wanted: Option<Wanted>,
+    kind: Option<(Kind, Instant)>,
+    missing: Option<String>,
+    panics: bool,
+}
+
+type Kind = (Discriminant<Reason>, Option<Limit>);
+
+impl Scaled {
+    /// Whether load doubled within seconds somewhere.
+    pub(super) fn panics(&self) -> bool {
+        self.0.values().any(|one| one.panics)
+    }
+
+    /// Decides for each; `heard` gives what each ready pod of a workload reports.
+    pub(super) fn decide(
+        &mut self,
+        shared: &Shared,
+        brief: &Brief,
+        now: Duration,
+        instant: Instant,
+        crews: &BTreeMap<ScaledWorkload, Crew>,
+        heard: impl Fn(ScaledWorkload) -> Vec<Option<Heard>>,
+    ) -> (BTreeMap<ScaledWorkload, Wanted>, Signal) {
+        for workload in ScaledWorkload::ALL {
+            let share = brief.workloads.get(workload);
+            let scaling = Scaling::of(&brief.spec, workload, share.cores).filter(|_| share.ours);
+            let Some(scaling) = scaling else {
+                self.0.remove(&workload);
+                continue;
+            };
+            let one = self.0.entry(workload).or_insert_with(|| One::new(scaling.clone()));
+            one.follow(scaling);
+            let pods = heard(workload);
+            let crew = crews.get(&workload).copied().unwrap_or_default();
+            // Without any pod there is nothing to learn: not before they are there, nor while they all are away.
+            if pods.is_empty() || brief.paused {
+                continue;
+            }
+            if let Some(decision) = one.decide(workload, brief, now, instant, crew, &pods) {
+                let note = format!("{} {decision}", workload.as_str());
+                shared.events.tell(brief.reference.clone(), false, "Scaled", note);
+                let direction = if decision.replicas > decision.from { "up" } else { "down" };
+                let labels = [("workload", workload.as_str()), ("direction", direction)];
+                metrics::counter!("gochat_operator_scale_decisions_total", &labels).increment(1);
+            }
+        }
+        let wanted = self.0.iter().filter_map(|(workload, one)| Some((*workload, one.wanted.clone()?)));
+        (wanted.collect(), self.signal())
+    }
+
+    fn signal(&self) -> Signal {
+        if self.0.is_empty() {
+            return Signal::Fixed;
+        }
+        let missing: Vec<_> = self
+            .0
+            .iter()
+            .filter_map(|(workload, one)| Some(format!("{}: {}", workload.as_str(), one.missing.as_ref()?)))
+            .collect();
+        if missing.is_empty() { Signal::Active } else { Signal::Missing { why: missing.join("; ") } }
+    }
+}
+
+impl One {
+    fn new(scaling: Scaling) -> Self {
+        Self {
+            autoscaler: Autoscaler::new(scaling.policy.clone()),
+            scaling,
+            backlog: Backlog::default(),
+            wanted: None,
+            kind: None,
+            missing: None,
+            panics: false,
+        }
+    }
+
+    fn follow(&mut self, scaling: Scaling) {
+        if self.scaling.policy != scaling.policy {
+            self.autoscaler.set_policy(scaling.policy.clone());
+        }
+        self.scaling = scaling;
+    }
+
+    /// Decides; gives the decision where it changes what was wanted so far.
+    fn decide(
+        &mut self,
+        workload: ScaledWorkload,
+        brief: &Brief,
+        now: Duration,
+        instant: Instant,
+        crew: Crew,
+        pods: &[Option<Heard>],
+    ) -> Option<Decision> {
+        let aged = pods
+            .iter()
+            .flatten()
+            .map(|heard| Aged { report: &heard.report, age: instant.duration_since(heard.at) });
+        let signals = self.scaling.readings(&aged.collect::<Vec<_>>(), &mut self.backlog, now);
+        let handover = (crew.handovers > 0 || crew.draining > 0).then_some(Frozen::Handover);
+        let consumer = matches!(workload, ScaledWorkload::Logic | ScaledWorkload::Task);
+        let slots = crew.slots.filter(|_| consumer).and_then(|slots| u32::try_from(slots).ok());
+        let observed = Observation {
+            ready: u32::try_from(pods.len()).unwrap_or(u32::MAX),
+            desired: brief.workloads.get(workload).replicas,
+            signals,
+            frozen: brief.frozen.clone().or(handover),
+            floor: 1,
+            ceiling: slots,
+        };
+        let decision = self.autoscaler.decide(now, &observed);
+        self.panics = decision.panic_since.is_some();
+        self.missing = missing(&decision, pods);
+        let kind = (discriminant(&decision.reason), decision.limited_by);
+        let known = self.wanted.as_ref().map(|wanted| wanted.replicas);
+        let news = known != Some(decision.replicas);
+        // It is repeated until the number of pods follows; only the first time is it told.
+        let changed = news && decision.is_change();
+        let old = self.kind.is_some_and(|(_, at)| instant.duration_since(at) >= REASON_EVERY);
+        if news || (old && self.kind.is_some_and(|(before, _)| before != kind)) {
+            self.wanted = Some(Wanted { replicas: decision.replicas, reason: decision.to_string() });
+            self.kind = Some((kind, instant));
+        }
+        changed.then_some(decision)
+    }
+}
+
+fn missing(decision: &Decision, pods: &[Option<Heard>]) -> Option<String> {
+    if decision.missing.is_empty() {
+        return None;
+    }
+    let reporting = pods.iter().flatten().count();
+    Some(format!("no data of {} ({reporting} of {} pods report)", decision.missing.join(", "), pods.len()))
+}
