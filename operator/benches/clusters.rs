@@ -38,7 +38,6 @@ const NAMESPACES: usize = 10;
 const WORKLOADS: usize = 4;
 /// Clusters that are made one after another, beside all the others.
 const SINGLE: usize = 100;
-const STEADY: Duration = Duration::from_secs(120);
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
@@ -49,7 +48,10 @@ async fn bench() {
     if gochat_engines::missing("operator bench", &[Engine::Kubernetes]) {
         return;
     }
-    let clusters: usize = std::env::var("CLUSTERS").ok().and_then(|n| n.parse().ok()).unwrap_or(1_000);
+    let number =
+        |name: &str, default: u64| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(default);
+    let clusters = usize::try_from(number("CLUSTERS", 1_000)).unwrap();
+    let steady = Duration::from_secs(number("STEADY_SECONDS", 120));
     let options = KubernetesOptions { controllers: false, audit: true };
     let kubernetes = Kubernetes::start_with(options).await.unwrap();
     support::install(&kubernetes).await;
@@ -70,9 +72,9 @@ async fn bench() {
     quiet(&kubernetes).await;
 
     let before = Picture::of(&kubernetes, pid).await;
-    tokio::time::sleep(STEADY).await;
+    tokio::time::sleep(steady).await;
     let after = Picture::of(&kubernetes, pid).await;
-    let minutes = STEADY.as_secs_f64() / 60.0;
+    let minutes = steady.as_secs_f64() / 60.0;
 
     let mut latencies = Vec::new();
     for n in clusters..clusters + SINGLE {
@@ -91,8 +93,11 @@ async fn bench() {
     println!("| clusters, objects of theirs | {clusters}, {} |", after.objects);
     println!("| all applied in, all Deployments there after | {applied:.1?}, {converged:.1?} |");
     println!("| RSS, its peak | {} MiB, {} MiB |", after.rss / 1024, after.peak / 1024);
-    println!("| writes in {} s of a steady state | {} |", STEADY.as_secs(), after.writes - before.writes);
-    println!("| reads (get, list, begun watches) a minute | {:.1} |", (after.reads - before.reads) as f64 / minutes);
+    println!("| writes in {} s of a steady state | {} |", steady.as_secs(), after.writes - before.writes);
+    println!(
+        "| reads (get, list, begun watches) a minute | {:.1} |",
+        (after.reads - before.reads) as f64 / minutes
+    );
     println!("| bytes of watches and lists a minute | {:.0} |", (after.bytes - before.bytes) / minutes);
     println!("| CPU a minute | {:.2} s |", (after.cpu - before.cpu) / minutes);
     println!("| apply → all Deployments, p50, p99, of {SINGLE} | {:.0?}, {:.0?} |", at(0.5), at(0.99));
@@ -106,7 +111,8 @@ async fn prepare(client: &Client) {
         api.create(&PostParams::default(), &namespace).await.unwrap();
         let secrets: Api<Secret> = Api::namespaced(client.clone(), &self::namespace(n));
         for name in ["mysql", "redis"] {
-            let secret = json!({ "metadata": { "name": name }, "stringData": { "url": "redis://redis:6379" } });
+            let secret =
+                json!({ "metadata": { "name": name }, "stringData": { "url": "redis://redis:6379" } });
             secrets.create(&PostParams::default(), &serde_json::from_value(secret).unwrap()).await.unwrap();
         }
     }
@@ -178,7 +184,8 @@ async fn play(client: Client) {
             "conditions": [{ "type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable" }],
         } });
         let api: Api<Deployment> = Api::namespaced(client.clone(), &deployment.namespace().unwrap());
-        let _ = api.patch_status(&deployment.name_any(), &PatchParams::default(), &Patch::Merge(&status)).await;
+        let _ =
+            api.patch_status(&deployment.name_any(), &PatchParams::default(), &Patch::Merge(&status)).await;
     }
 }
 
@@ -187,7 +194,7 @@ fn start(kubernetes: &Kubernetes) -> Child {
         .args(["run", "--set", "leader.namespace=default", "--set", "leader.identity=bench"])
         .args(["--set", "admin.listen=127.0.0.1:0", "--set", "telemetry.filter=warn"])
         .args(["--set", &format!("kubeconfig={}", kubernetes.kubeconfig().display())])
-        .stderr(Stdio::null())
+        .stderr(if std::env::var_os("OPERATOR_LOG").is_some() { Stdio::inherit() } else { Stdio::null() })
         .kill_on_drop(true)
         .spawn()
         .unwrap()

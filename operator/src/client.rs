@@ -84,14 +84,16 @@ where
         }
         let method = method.as_str().to_owned();
         let Some(left) = self.term.left() else {
-            metrics::counter!("gochat_operator_writes_total", "method" => method, "outcome" => "refused").increment(1);
+            metrics::counter!("gochat_operator_writes_total", "method" => method, "outcome" => "refused")
+                .increment(1);
             return std::future::ready(Err(NotLeading.into())).boxed();
         };
         let answer = tokio::time::timeout(left.min(WRITE_WITHIN), self.inner.call(request));
         async move {
             let answer = answer.await.unwrap_or_else(|elapsed| Err(elapsed.into()));
             let outcome = if answer.is_ok() { "sent" } else { "failed" };
-            metrics::counter!("gochat_operator_writes_total", "method" => method, "outcome" => outcome).increment(1);
+            metrics::counter!("gochat_operator_writes_total", "method" => method, "outcome" => outcome)
+                .increment(1);
             answer
         }
         .boxed()

@@ -43,7 +43,9 @@ async fn look(client: &Client) -> Result<(), String> {
         let theirs = read.map_err(|error| format!("the API server can't be asked: {error}"))?;
         let theirs = theirs.ok_or_else(|| format!("there is no definition of {name}: {FIX}"))?;
         if let Some(what) = lacks(&ours, &theirs) {
-            return Err(format!("the definition of {name} is older than this operator: it has no {what}: {FIX}"));
+            return Err(format!(
+                "the definition of {name} is older than this operator: it has no {what}: {FIX}"
+            ));
         }
     }
     Ok(())

@@ -70,7 +70,10 @@ impl LeaderConfig {
             return Err("leader.duration has to be 1s to 5min".to_owned());
         }
         if self.retry >= self.renew_within || self.renew_within >= self.duration {
-            return Err("leader.retry has to be shorter than leader.renew_within, and that than leader.duration".into());
+            return Err(
+                "leader.retry has to be shorter than leader.renew_within, and that than leader.duration"
+                    .into(),
+            );
         }
         Ok(())
     }

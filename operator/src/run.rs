@@ -26,11 +26,12 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::children::{Children, Watches};
-use crate::cluster::reconcile::{Context, reconcile, retry};
 use crate::cluster::ClusterKey;
+use crate::cluster::reconcile::{Context, reconcile, retry};
 use crate::events::Events;
 use crate::kafka::Kafka;
 use crate::leader::{self, Elector, Term};
+use crate::live::Live;
 use crate::scope::Scope;
 use crate::views::Views;
 use crate::wakeups::Wakeups;
@@ -71,7 +72,12 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
 }
 
 /// Operates until shutdown.
-pub async fn operate(config: Config, settings: Settings, health: Health, shutdown: Shutdown) -> anyhow::Result<()> {
+pub async fn operate(
+    config: Config,
+    settings: Settings,
+    health: Health,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
     // kube speaks TLS by rustls; where the process has chosen a provider already, it stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let check = health.check("definitions");
@@ -88,7 +94,12 @@ pub async fn operate(config: Config, settings: Settings, health: Health, shutdow
 }
 
 /// Leads whenever it can.
-async fn campaign(config: Config, settings: &Settings, own: Client, shutdown: &Shutdown) -> anyhow::Result<()> {
+async fn campaign(
+    config: Config,
+    settings: &Settings,
+    own: Client,
+    shutdown: &Shutdown,
+) -> anyhow::Result<()> {
     let identity = leader::identity(&settings.leader);
     if !settings.leader.enabled {
         return lead(config, settings, Term::unlimited(), &identity, shutdown).await;
@@ -135,6 +146,9 @@ async fn lead(
     let watches = Watches::start(&client, &scopes, children.clone(), wakeups.clone(), &mut tasks);
     let kafka = Kafka::start(client.clone(), term, events.clone(), wakeups.clone(), &mut tasks);
     let views = Views::new(wakeups.clone());
+    let live = Live::new(client.clone(), events.clone(), views.clone());
+    tasks.spawn(live.clone().run(scopes.clone()));
+    let _stop = StopLive(live.clone());
     tokio::select! {
         () = watches.complete() => {}
         () = shutdown.wait() => return Ok(()),
@@ -148,6 +162,7 @@ async fn lead(
         watches,
         kafka,
         views,
+        live,
         events,
         permits: Semaphore::new(settings.concurrency),
         failures: Mutex::new(HashMap::new()),
@@ -161,6 +176,15 @@ async fn lead(
     drop(context);
     let _ = tokio::time::timeout(DRAIN, telling.join_all()).await;
     Ok(())
+}
+
+/// Ends the live part's tasks, one a cluster, with the term.
+struct StopLive(Live);
+
+impl Drop for StopLive {
+    fn drop(&mut self) {
+        self.0.keep_only(|_| false);
+    }
 }
 
 /// The controller of one scope, and the clusters that it knows.
@@ -194,6 +218,7 @@ async fn sweep(context: Arc<Context>, stores: Vec<Store<GoChatCluster>>) {
             stores.iter().any(|store| store.get(&reference).is_some())
         };
         context.kafka.keep_only(there);
+        context.live.keep_only(there);
         context.failures.lock().retain(|key, _| there(key));
         let clusters: usize = stores.iter().map(Store::len).sum();
         ::metrics::gauge!("gochat_operator_clusters").set(clusters as f64);

@@ -108,7 +108,8 @@ impl Settings {
     pub fn load(args: &RunArgs) -> anyhow::Result<Self> {
         let namespaces = args.namespaces.iter().map(|list| ("namespaces".to_owned(), list.clone()));
         let sets = namespaces.chain(args.sets.iter().cloned()).collect();
-        let settings: Self = config::load(&Sources::of_process(args.config.clone(), "GOCHAT_OPERATOR", sets))?;
+        let settings: Self =
+            config::load(&Sources::of_process(args.config.clone(), "GOCHAT_OPERATOR", sets))?;
         settings.validate()?;
         Ok(settings)
     }

@@ -22,9 +22,9 @@ impl Views {
         Self { views: Arc::default(), wakeups }
     }
 
-    /// As it is now; empty before there is one.
-    pub fn get(&self, cluster: &ClusterKey) -> LiveView {
-        self.views.read().get(cluster).cloned().unwrap_or_default()
+    /// As it is now; `None` before there is one.
+    pub fn get(&self, cluster: &ClusterKey) -> Option<LiveView> {
+        self.views.read().get(cluster).cloned()
     }
 
     /// Publishes one; what is new has the cluster looked at.

@@ -89,7 +89,8 @@ async fn what_was_changed_by_hand_is_put_back_and_what_was_deleted_returns() {
     let operator = world.operator().await;
     world.stores("sample").await;
     world.apply("sample", NOBODY, |_| {}).await;
-    let (deployments, services, maps) = (world.api::<Deployment>(), world.api::<Service>(), world.api::<ConfigMap>());
+    let (deployments, services, maps) =
+        (world.api::<Deployment>(), world.api::<Service>(), world.api::<ConfigMap>());
     let logic = name(ScaledWorkload::Logic);
     world.there::<Deployment>(&logic).await;
     world.quiet(QUIET).await;
@@ -114,9 +115,13 @@ async fn what_was_changed_by_hand_is_put_back_and_what_was_deleted_returns() {
 
     let added = json!({ "metadata": { "annotations": { "theirs": "stays" } } });
     deployments.patch(&logic, &by_hand, &Patch::Merge(&added)).await.unwrap();
-    let map = maps.list(&Default::default()).await.unwrap().items.into_iter().find(|map| {
-        map.labels().get(names::CLUSTER).is_some_and(|cluster| cluster == "sample")
-    });
+    let map = maps
+        .list(&Default::default())
+        .await
+        .unwrap()
+        .items
+        .into_iter()
+        .find(|map| map.labels().get(names::CLUSTER).is_some_and(|cluster| cluster == "sample"));
     let map = map.unwrap().name_any();
     maps.delete(&map, &DeleteParams::default()).await.unwrap();
     world.there::<ConfigMap>(&map).await;

@@ -76,7 +76,8 @@ async fn a_kafka_that_is_away_is_a_condition_and_its_topics_come_when_it_does() 
     world.apply("sample", &bootstrap, alone).await;
     world.there::<Deployment>("sample-gateway").await;
     let found = world.condition("sample", "DependenciesReady", "False", Some("KafkaAway")).await;
-    let message = &found.status.unwrap().conditions.into_iter().find(|c| c.reason == "KafkaAway").unwrap().message;
+    let message =
+        &found.status.unwrap().conditions.into_iter().find(|c| c.reason == "KafkaAway").unwrap().message;
     assert!(message.contains(&bootstrap), "{message}");
     event(&world, "KafkaAway").await;
 
@@ -86,7 +87,10 @@ async fn a_kafka_that_is_away_is_a_condition_and_its_topics_come_when_it_does() 
         assert_eq!(broker.partitions(&format!("kafka-away.sample.{topic}")), partitions, "{topic}");
     }
     let notes = event(&world, "TopicCreated").await;
-    assert!(notes.iter().any(|note| note.contains("kafka-away.sample.upstream with 16 partitions")), "{notes:?}");
+    assert!(
+        notes.iter().any(|note| note.contains("kafka-away.sample.upstream with 16 partitions")),
+        "{notes:?}"
+    );
     operator.stop().await;
 }
 
@@ -98,7 +102,8 @@ async fn a_topic_that_is_too_small_grows_and_one_that_is_larger_stays() {
     let operator = world.operator().await;
     world.stores("sample").await;
     let bootstrap = broker.kafka.address();
-    let named = |value: &mut Value| value["spec"]["kafka"]["topics"] = json!({ "replication": 1, "prefix": "chat" });
+    let named =
+        |value: &mut Value| value["spec"]["kafka"]["topics"] = json!({ "replication": 1, "prefix": "chat" });
     world.apply("sample", &bootstrap, named).await;
     world.condition("sample", "DependenciesReady", "True", None).await;
     eventually("upstream has grown", || async {

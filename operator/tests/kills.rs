@@ -12,8 +12,8 @@ use futures::StreamExt as _;
 use gochat_operator::names;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt as _;
-use kube::runtime::watcher::{self, watcher};
 use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, watcher};
 use parking_lot::Mutex;
 use rand::RngExt as _;
 use support::kubelet::Kubelet;
@@ -77,7 +77,8 @@ struct Seen {
 
 impl Seen {
     fn all_run(&self, version: &str) -> bool {
-        self.deployments.len() == WORKLOADS && self.deployments.values().all(|(v, changing)| v == version && !changing)
+        self.deployments.len() == WORKLOADS
+            && self.deployments.values().all(|(v, changing)| v == version && !changing)
     }
 }
 

@@ -104,5 +104,7 @@ fn job(object: DynamicObject) -> Body {
 }
 
 fn deployment(object: DynamicObject) -> Body {
-    object.try_parse::<Deployment>().map_or(Body::Nothing, |deployment| Body::Deployment(Arc::new(deployment)))
+    object
+        .try_parse::<Deployment>()
+        .map_or(Body::Nothing, |deployment| Body::Deployment(Arc::new(deployment)))
 }

@@ -25,7 +25,7 @@ use kube::api::{DynamicObject, ObjectMeta};
 use parking_lot::RwLock;
 
 pub use digest::rendered;
-pub use kinds::{Kind, KINDS};
+pub use kinds::{KINDS, Kind};
 pub use watch::Watches;
 
 use crate::cluster::ClusterKey;

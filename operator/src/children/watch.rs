@@ -10,8 +10,8 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::api::{Api, PartialObjectMeta};
 use kube::core::DynamicObject;
-use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Event, watcher};
 use parking_lot::RwLock;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -38,7 +38,13 @@ pub struct Watches {
 
 impl Watches {
     /// Begins to watch, for as long as the tasks are not dropped.
-    pub fn start(client: &Client, scopes: &[Scope], children: Children, wakeups: Wakeups, tasks: &mut JoinSet<()>) -> Self {
+    pub fn start(
+        client: &Client,
+        scopes: &[Scope],
+        children: Children,
+        wakeups: Wakeups,
+        tasks: &mut JoinSet<()>,
+    ) -> Self {
         let watches = Self {
             children,
             wakeups,
@@ -177,9 +183,12 @@ impl Watches {
     async fn secrets(&self, client: Client, scope: Scope) {
         let api: Api<PartialObjectMeta<Secret>> = scope.api(client);
         let config = watcher::Config::default().labels(names::CLUSTER);
-        let mut changed = pin!(watcher(api, config).default_backoff().touched_objects().map_ok(|secret| {
-            ClusterKey::of_labels(&secret.metadata)
-        }));
+        let mut changed = pin!(
+            watcher(api, config)
+                .default_backoff()
+                .touched_objects()
+                .map_ok(|secret| { ClusterKey::of_labels(&secret.metadata) })
+        );
         while let Some(change) = changed.next().await {
             match change {
                 Ok(Some(cluster)) => self.wakeups.wake(&cluster),

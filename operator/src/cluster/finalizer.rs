@@ -43,9 +43,10 @@ pub(super) async fn finish(
     key: &ClusterKey,
     cluster: &GoChatCluster,
 ) -> Result<Action, Error> {
+    // Nobody moves slots between pods that are all about to go.
+    context.live.forget(key);
     if !cluster.finalizers().iter().any(|name| name == FINALIZER) {
         context.kafka.forget(key);
-        context.views.forget(key);
         return Ok(Action::await_change());
     }
     let since = cluster.metadata.deletion_timestamp.as_ref().map_or_else(Timestamp::now, |time| time.0);
@@ -69,7 +70,6 @@ pub(super) async fn finish(
     }
     set(context, key, cluster, false).await?;
     context.kafka.forget(key);
-    context.views.forget(key);
     Ok(Action::await_change())
 }
 

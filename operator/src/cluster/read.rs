@@ -25,7 +25,7 @@ pub(super) async fn read(
 ) -> Result<Facts, Error> {
     let mut facts = Facts {
         capabilities: context.watches.capabilities(),
-        live: context.views.get(key),
+        live: context.views.get(key).unwrap_or_default(),
         secrets: referred(context, key, cluster).await?,
         ..Facts::default()
     };
@@ -38,12 +38,14 @@ pub(super) async fn read(
         }
         match child.body {
             Body::Deployment(deployment) => {
-                if let Some(workload) = workload(&child.meta) {
+                if let Some(workload) = workload(&key.name, &name) {
                     facts.deployments.insert(workload, deployment.as_ref().clone());
                 }
             }
             Body::Scaler(scaler) => {
-                facts.scalers.insert(scaler.spec.workload, GoChatScaler::clone(&scaler));
+                if let Some(workload) = workload(&key.name, &name) {
+                    facts.scalers.insert(workload, GoChatScaler::clone(&scaler));
+                }
             }
             Body::Job(job) => drop(facts.migrations.insert(name, job.as_ref().clone())),
             Body::Service(service) if name == gateway => {
@@ -80,7 +82,6 @@ fn is_owned(meta: &ObjectMeta, uid: &str) -> bool {
     meta.owner_references.iter().flatten().any(|owner| owner.uid == uid)
 }
 
-fn workload(meta: &ObjectMeta) -> Option<ScaledWorkload> {
-    let label = meta.labels.as_ref()?.get(names::WORKLOAD)?;
-    ScaledWorkload::ALL.into_iter().find(|workload| workload.as_str() == label)
+fn workload(cluster: &str, name: &str) -> Option<ScaledWorkload> {
+    ScaledWorkload::ALL.into_iter().find(|workload| names::workload(cluster, *workload) == name)
 }

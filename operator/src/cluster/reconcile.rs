@@ -16,11 +16,13 @@ use parking_lot::Mutex;
 use rand::RngExt as _;
 use tokio::sync::Semaphore;
 
+use super::dereference::KafkaFacts;
 use super::validate::Defaults;
 use super::{ClusterKey, apply, desired, finalizer, orphans, read, report, secrets, signing_keys};
 use crate::children::{Children, Watches};
 use crate::events::Events;
 use crate::kafka::Kafka;
+use crate::live::{Brief, Live};
 use crate::views::Views;
 
 /// A look without a reason: what changes is seen by watches, this is for what none of them sees.
@@ -42,6 +44,7 @@ pub struct Context {
     pub watches: Watches,
     pub kafka: Kafka,
     pub views: Views,
+    pub live: Live,
     pub events: Events,
     /// So many at a time, over all namespaces.
     pub permits: Semaphore,
@@ -97,6 +100,9 @@ async fn look(cluster: &GoChatCluster, context: &Context, key: &ClusterKey) -> R
     facts.signing_keys = keys.facts;
     facts.kafka = context.kafka.want(key, cluster, paused);
     let desired = desired(cluster, &facts, &context.defaults);
+    if let Ok(desired) = &desired {
+        context.live.follow(Brief::of(cluster, desired, &facts, paused));
+    }
 
     let mut outcome = apply::Outcome::default();
     let mut deleted = Vec::new();
@@ -106,7 +112,13 @@ async fn look(cluster: &GoChatCluster, context: &Context, key: &ClusterKey) -> R
     }
     report::events(&context.events, cluster, keys.note, &outcome, &deleted);
     let now = Time(Timestamp::now());
-    let status = super::status::status(cluster, desired.as_ref(), &facts, &outcome.applied, &now);
+    let mut status = super::status::status(cluster, desired.as_ref(), &facts, &outcome.applied, &now);
+    report::keep_unknown(
+        cluster,
+        &mut status,
+        facts.kafka == KafkaFacts::Unknown,
+        context.views.get(key).is_none(),
+    );
     report::scalers(context, key, &facts, &status).await?;
     report::status(context, key, cluster, status).await?;
 

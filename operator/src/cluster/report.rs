@@ -1,6 +1,6 @@
 //! The last step: what was done becomes Events, what is true becomes status. Nothing is written that is there already.
 
-use gochat_crds::{ClusterStatus, GoChatCluster, GoChatScaler, ScaledWorkload, ScalerStatus};
+use gochat_crds::{ClusterStatus, ConditionType, GoChatCluster, GoChatScaler, ScaledWorkload, ScalerStatus};
 use kube::api::{Api, Patch, PatchParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Resource, ResourceExt as _};
@@ -34,6 +34,24 @@ pub(super) fn events(
     }
     for note in deleted {
         events.normal(cluster, "Deleted", format!("{note}: not wanted any more"));
+    }
+}
+
+/// An operator that was just started has asked neither Kafka nor the pods: what the status says of them stays until it has.
+/// Otherwise each restart would write every cluster's status twice.
+pub(super) fn keep_unknown(cluster: &GoChatCluster, status: &mut ClusterStatus, kafka: bool, live: bool) {
+    use ConditionType::{Balanced, Degraded, DependenciesReady, ScalingActive, Stalled};
+    let before =
+        cluster.status.as_ref().filter(|before| before.observed_generation == status.observed_generation);
+    let Some(before) = before else { return };
+    let by_kafka = [DependenciesReady, Degraded, Stalled].iter().filter(|_| kafka);
+    let by_live = [Balanced, ScalingActive].iter().filter(|_| live);
+    for kind in by_kafka.chain(by_live).map(|kind| kind.as_str()) {
+        let old = before.conditions.iter().find(|condition| condition.type_ == kind);
+        let new = status.conditions.iter_mut().find(|condition| condition.type_ == kind);
+        if let (Some(old), Some(new)) = (old, new) {
+            new.clone_from(old);
+        }
     }
 }
 

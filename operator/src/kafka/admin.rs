@@ -26,7 +26,8 @@ pub(super) struct Admin {
 impl Admin {
     /// Makes one; nothing is connected yet.
     pub(super) async fn new(settings: ClientConfig, bootstrap: &str) -> Result<Self, String> {
-        let made = tokio::task::spawn_blocking(move || settings.create_with_context(LastError::default())).await;
+        let made =
+            tokio::task::spawn_blocking(move || settings.create_with_context(LastError::default())).await;
         let client = made.map_err(|error| error.to_string())?.map_err(|error| refused(&error))?;
         Ok(Self { client: Arc::new(client), bootstrap: bootstrap.into() })
     }
@@ -64,7 +65,8 @@ impl Admin {
         let new = NewTopic::new(&topic.name, number(topic.partitions), replication)
             .set("retention.ms", &retention)
             .set("min.insync.replicas", &in_sync);
-        let results = self.client.create_topics([&new], &options(WITHIN)).await.map_err(|error| self.away(&error))?;
+        let results =
+            self.client.create_topics([&new], &options(WITHIN)).await.map_err(|error| self.away(&error))?;
         match results.into_iter().next() {
             Some(Err((_, code))) if code != Code::TopicAlreadyExists => Err(words(code)),
             _ => Ok(()),
@@ -73,7 +75,11 @@ impl Admin {
 
     async fn grow(&self, name: &str, to: u32) -> Result<(), String> {
         let new = NewPartitions::new(name, usize::try_from(to).unwrap_or(usize::MAX));
-        let results = self.client.create_partitions([&new], &options(WITHIN)).await.map_err(|error| self.away(&error))?;
+        let results = self
+            .client
+            .create_partitions([&new], &options(WITHIN))
+            .await
+            .map_err(|error| self.away(&error))?;
         match results.into_iter().next() {
             Some(Err((_, code))) => Err(words(code)),
             _ => Ok(()),
@@ -83,7 +89,8 @@ impl Admin {
     /// Deletes topics; says which there were.
     pub(super) async fn delete(&self, names: &[String], within: Duration) -> Result<Vec<String>, String> {
         let all: Vec<&str> = names.iter().map(String::as_str).collect();
-        let results = self.client.delete_topics(&all, &options(within)).await.map_err(|error| self.away(&error))?;
+        let results =
+            self.client.delete_topics(&all, &options(within)).await.map_err(|error| self.away(&error))?;
         let mut deleted = Vec::new();
         for result in results {
             match result {
@@ -126,7 +133,9 @@ fn count(n: usize) -> u32 {
 fn refused(error: &KafkaError) -> String {
     match error {
         KafkaError::ClientConfig(_, reason, name, value) if value.is_empty() => format!("{name}: {reason}"),
-        KafkaError::ClientConfig(_, reason, name, value) => format!("{name}: {}", reason.replace(value, "(value)")),
+        KafkaError::ClientConfig(_, reason, name, value) => {
+            format!("{name}: {}", reason.replace(value, "(value)"))
+        }
         other => other.to_string(),
     }
 }
@@ -162,6 +171,9 @@ mod tests {
     fn the_same_trouble_is_told_in_the_same_words() {
         assert_eq!(words(Code::InvalidReplicationFactor), "Broker: Invalid replication factor");
         let told = "localhost:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT, 2 identical error(s) suppressed)";
-        assert_eq!(plain(told), "localhost:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused");
+        assert_eq!(
+            plain(told),
+            "localhost:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused"
+        );
     }
 }

@@ -36,9 +36,11 @@ impl Connection {
         let authority = |tls: &api::KafkaTls| match &tls.ca {
             None => Authority::System,
             Some(api::CertificateAuthority { inline: Some(pem), .. }) => Authority::Inline(pem.clone()),
-            Some(api::CertificateAuthority { secret: Some(secret), .. }) => {
-                Authority::Secret { namespace: namespace(), name: secret.name.clone(), key: secret.key.clone() }
-            }
+            Some(api::CertificateAuthority { secret: Some(secret), .. }) => Authority::Secret {
+                namespace: namespace(),
+                name: secret.name.clone(),
+                key: secret.key.clone(),
+            },
             Some(_) => Authority::System,
         };
         Self {
@@ -97,6 +99,9 @@ async fn value(client: &Client, namespace: &str, name: &str, key: &str) -> Resul
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let secret = api.get_opt(name).await.map_err(|error| format!("secret {name} can't be read: {error}"))?;
     let secret = secret.ok_or_else(|| format!("secret {name} is not there"))?;
-    let bytes = secret.data.and_then(|mut data| data.remove(key)).ok_or_else(|| format!("secret {name} has no {key}"))?;
+    let bytes = secret
+        .data
+        .and_then(|mut data| data.remove(key))
+        .ok_or_else(|| format!("secret {name} has no {key}"))?;
     String::from_utf8(bytes.0).map_err(|_| format!("secret {name}: {key} is not UTF-8"))
 }

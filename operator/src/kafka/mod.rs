@@ -35,6 +35,7 @@ use tokio::time::Instant;
 
 use crate::cluster::ClusterKey;
 use crate::cluster::dereference::KafkaFacts;
+use crate::cluster::reasons::Reason;
 use crate::events::Events;
 use crate::leader::Term;
 use crate::wakeups::Wakeups;
@@ -68,9 +69,17 @@ struct Interest {
     paused: bool,
     about: ObjectReference,
     facts: KafkaFacts,
+    /// An Event has said that it is away.
+    told_away: bool,
     /// When to look again.
     due: Instant,
     failures: u32,
+}
+
+/// Whether the cluster's status says that its Kafka is away.
+fn was_away(cluster: &GoChatCluster) -> bool {
+    let conditions = cluster.status.iter().flat_map(|status| &status.conditions);
+    conditions.into_iter().any(|condition| condition.reason == Reason::KafkaAway.name())
 }
 
 impl Interest {
@@ -81,7 +90,13 @@ impl Interest {
 
 impl Kafka {
     /// Begins to look after whoever will want something, for as long as the tasks are not dropped.
-    pub fn start(client: Client, term: Term, events: Events, wakeups: Wakeups, tasks: &mut JoinSet<()>) -> Self {
+    pub fn start(
+        client: Client,
+        term: Term,
+        events: Events,
+        wakeups: Wakeups,
+        tasks: &mut JoinSet<()>,
+    ) -> Self {
         let shared = Shared {
             clusters: Mutex::default(),
             changed: Notify::new(),
@@ -102,6 +117,8 @@ impl Kafka {
         let topics = wanted::topics(key, &cluster.spec);
         let mut interest = Interest {
             facts: KafkaFacts::Unknown,
+            // An operator that was just started has the cluster's status to know it from.
+            told_away: was_away(cluster),
             connection,
             topics,
             paused,
@@ -114,6 +131,7 @@ impl Kafka {
             if before.wants_as(&interest) {
                 return before.facts.clone();
             }
+            interest.told_away = before.told_away;
             if before.connection == interest.connection {
                 interest.facts = before.facts.clone();
             }
@@ -149,7 +167,8 @@ impl Kafka {
             return Err("this operator does not lead".to_owned());
         }
         let connection = Connection::of(key, &cluster.spec.kafka);
-        let names: Vec<String> = wanted::topics(key, &cluster.spec).into_iter().map(|topic| topic.name).collect();
+        let names: Vec<String> =
+            wanted::topics(key, &cluster.spec).into_iter().map(|topic| topic.name).collect();
         let within = within.clamp(Duration::from_secs(1), Duration::from_secs(10));
         let settings = connection.settings(&self.shared.client).await?;
         let admin = Admin::new(settings, &connection.bootstrap).await?;

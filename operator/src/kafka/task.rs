@@ -82,7 +82,11 @@ fn due(shared: &Shared) -> Vec<Group> {
     groups.into_iter().filter(|(_, group)| group.iter().any(|(_, interest)| interest.due <= now)).collect()
 }
 
-async fn look(shared: &Shared, (connection, group): Group, client: Option<Admin>) -> (Connection, Option<Admin>) {
+async fn look(
+    shared: &Shared,
+    (connection, group): Group,
+    client: Option<Admin>,
+) -> (Connection, Option<Admin>) {
     let asked = ask(shared, &connection, client).await;
     match asked {
         Err(why) => {
@@ -91,7 +95,7 @@ async fn look(shared: &Shared, (connection, group): Group, client: Option<Admin>
                     KafkaFacts::Away { since, .. } => since.clone(),
                     _ => Time(Timestamp::now()),
                 };
-                if !matches!(interest.facts, KafkaFacts::Away { .. }) {
+                if !interest.told_away {
                     shared.events.tell(interest.about.clone(), true, "KafkaAway", why.clone());
                 }
                 let wait = AWAY.ceiling(interest.failures).mul_f64(rand::rng().random_range(0.5..=1.0));
@@ -102,8 +106,13 @@ async fn look(shared: &Shared, (connection, group): Group, client: Option<Admin>
         }
         Ok((admin, there)) => {
             for (key, interest) in group {
-                if matches!(interest.facts, KafkaFacts::Away { .. }) {
-                    shared.events.tell(interest.about.clone(), false, "KafkaBack", connection.bootstrap.clone());
+                if interest.told_away {
+                    shared.events.tell(
+                        interest.about.clone(),
+                        false,
+                        "KafkaBack",
+                        connection.bootstrap.clone(),
+                    );
                 }
                 let (facts, wait) = tend(shared, &admin, &key, &interest, &there).await;
                 seen(shared, &key, &interest, facts, wait);
@@ -179,10 +188,15 @@ async fn tend(
 fn described(change: &Change) -> (String, &'static str, String) {
     match change {
         Change::Create(topic) => {
-            let note = format!("{} with {} partitions of {} replicas", topic.name, topic.partitions, topic.replication);
+            let note = format!(
+                "{} with {} partitions of {} replicas",
+                topic.name, topic.partitions, topic.replication
+            );
             (topic.name.clone(), "TopicCreated", note)
         }
-        Change::Grow { name, from, to } => (name.clone(), "TopicGrown", format!("{name}: {from} → {to} partitions")),
+        Change::Grow { name, from, to } => {
+            (name.clone(), "TopicGrown", format!("{name}: {from} → {to} partitions"))
+        }
     }
 }
 
@@ -194,6 +208,7 @@ fn seen(shared: &Shared, key: &ClusterKey, asked: &Interest, facts: KafkaFacts, 
     let new = interest.facts != facts;
     let away = matches!(facts, KafkaFacts::Away { .. });
     interest.failures = if away { interest.failures.saturating_add(1) } else { 0 };
+    interest.told_away = away;
     interest.facts = facts;
     interest.due = Instant::now() + wait;
     drop(clusters);

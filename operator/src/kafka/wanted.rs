@@ -73,7 +73,8 @@ mod tests {
     use super::*;
 
     fn sample() -> Vec<Topic> {
-        let sample: gochat_crds::GoChatCluster = gochat_crds::file::read(gochat_crds::SAMPLE, "sample").unwrap();
+        let sample: gochat_crds::GoChatCluster =
+            gochat_crds::file::read(gochat_crds::SAMPLE, "sample").unwrap();
         topics(&ClusterKey { namespace: "ns".into(), name: "sample".into() }, &sample.spec)
     }
 
@@ -85,22 +86,29 @@ mod tests {
     fn a_cluster_has_four_topics_named_by_namespace_and_name() {
         let topics = sample();
         let sizes: Vec<_> = topics.iter().map(|t| (t.name.as_str(), t.partitions, t.min_in_sync())).collect();
-        let expected =
-            [("ns.sample.upstream", 16, 2), ("ns.sample.downstream", 16, 2), ("ns.sample.task", 16, 2), ("ns.sample.dead-letter", 1, 2)];
+        let expected = [
+            ("ns.sample.upstream", 16, 2),
+            ("ns.sample.downstream", 16, 2),
+            ("ns.sample.task", 16, 2),
+            ("ns.sample.dead-letter", 1, 2),
+        ];
         assert_eq!(sizes, expected);
     }
 
     #[test]
     fn what_is_missing_is_made_what_is_small_grows_and_nothing_shrinks() {
         let wanted = sample();
-        let mut found: BTreeMap<_, _> = wanted.iter().map(|t| (t.name.clone(), there(t.partitions))).collect();
+        let mut found: BTreeMap<_, _> =
+            wanted.iter().map(|t| (t.name.clone(), there(t.partitions))).collect();
         assert_eq!(changes(&wanted, &found), []);
         found.insert("ns.sample.upstream".into(), there(64));
         found.insert("ns.sample.task".into(), there(4));
         found.remove("ns.sample.dead-letter");
         let changes = changes(&wanted, &found);
         assert_eq!(changes.first(), Some(&Change::Grow { name: "ns.sample.task".into(), from: 4, to: 16 }));
-        assert!(matches!(changes.get(1), Some(Change::Create(topic)) if topic.name == "ns.sample.dead-letter"));
+        assert!(
+            matches!(changes.get(1), Some(Change::Create(topic)) if topic.name == "ns.sample.dead-letter")
+        );
         assert_eq!(changes.len(), 2);
     }
 }

@@ -46,7 +46,8 @@ async fn play(api: Api<Pod>, limits: Arc<Mutex<BTreeMap<String, usize>>>) {
     loop {
         if let Ok(pods) = api.list(&Default::default()).await {
             let mut ready: BTreeMap<String, usize> = BTreeMap::new();
-            let (done, waiting): (Vec<_>, Vec<_>) = pods.items.into_iter().partition(|pod| phase(pod).is_some());
+            let (done, waiting): (Vec<_>, Vec<_>) =
+                pods.items.into_iter().partition(|pod| phase(pod).is_some());
             for pod in &done {
                 *ready.entry(component(pod)).or_default() += 1;
             }
@@ -90,5 +91,6 @@ async fn run(api: &Api<Pod>, pod: &Pod, component: &str) -> kube::Result<Pod> {
             }],
         })
     };
-    api.patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Merge(&json!({ "status": status }))).await
+    api.patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Merge(&json!({ "status": status })))
+        .await
 }

@@ -47,7 +47,9 @@ impl World {
         let namespace = namespace.trim_end_matches('-').to_owned();
         let api: Api<Namespace> = Api::all(client.clone());
         let meta = ObjectMeta { name: Some(namespace.clone()), ..ObjectMeta::default() };
-        api.create(&PostParams::default(), &Namespace { metadata: meta, ..Namespace::default() }).await.unwrap();
+        api.create(&PostParams::default(), &Namespace { metadata: meta, ..Namespace::default() })
+            .await
+            .unwrap();
         Some(Self { kubernetes, client, namespace })
     }
 
@@ -128,7 +130,13 @@ impl World {
     }
 
     /// Until a condition of a cluster has a status (and a reason, where one is given).
-    pub async fn condition(&self, cluster: &str, kind: &str, status: &str, reason: Option<&str>) -> GoChatCluster {
+    pub async fn condition(
+        &self,
+        cluster: &str,
+        kind: &str,
+        status: &str,
+        reason: Option<&str>,
+    ) -> GoChatCluster {
         eventually(&format!("{cluster}: {kind} is {status} {reason:?}"), || async {
             let found = self.cluster(cluster).await;
             let conditions = found.status.clone().unwrap_or_default().conditions;
@@ -210,7 +218,10 @@ impl Operator {
 }
 
 /// Polls until it is so, or patience is over.
-pub async fn eventually<T, E: Debug, F: Future<Output = Result<T, E>>>(what: &str, mut look: impl FnMut() -> F) -> T {
+pub async fn eventually<T, E: Debug, F: Future<Output = Result<T, E>>>(
+    what: &str,
+    mut look: impl FnMut() -> F,
+) -> T {
     let begun = Instant::now();
     loop {
         match look().await {
