@@ -50,12 +50,22 @@ impl Events {
     }
 
     /// Something was done.
-    pub fn normal<K: Resource<DynamicType = ()>>(&self, about: &K, reason: &'static str, note: impl Into<String>) {
+    pub fn normal<K: Resource<DynamicType = ()>>(
+        &self,
+        about: &K,
+        reason: &'static str,
+        note: impl Into<String>,
+    ) {
         self.tell(about.object_ref(&()), false, reason, note.into());
     }
 
     /// Something is wrong.
-    pub fn warning<K: Resource<DynamicType = ()>>(&self, about: &K, reason: &'static str, note: impl Into<String>) {
+    pub fn warning<K: Resource<DynamicType = ()>>(
+        &self,
+        about: &K,
+        reason: &'static str,
+        note: impl Into<String>,
+    ) {
         self.tell(about.object_ref(&()), true, reason, note.into());
     }
 

@@ -12,7 +12,10 @@ pub fn describe() {
     );
     describe_counter!("gochat_operator_kafka_changes_total", "What was done to a broker.");
     describe_counter!("gochat_operator_events_total", "Events that were told.");
-    describe_counter!("gochat_operator_events_dropped_total", "Events that were not: too many, or not taken.");
+    describe_counter!(
+        "gochat_operator_events_dropped_total",
+        "Events that were not: too many, or not taken."
+    );
     describe_gauge!("gochat_operator_leader", "1 while this operator leads.");
     describe_gauge!("gochat_operator_clusters", "GoChatClusters that are looked after.");
     describe_gauge!("gochat_operator_children", "Objects that are watched for them.");

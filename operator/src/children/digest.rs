@@ -10,7 +10,7 @@
 //!   meet; [`super::Children`] remembers such pairs, so that they cost one write after each start of the operator.
 
 use kube::api::{DynamicObject, ObjectMeta};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::names::FIELD_MANAGER;
@@ -39,7 +39,7 @@ pub(super) fn live(object: &DynamicObject) -> u64 {
 pub(super) fn applied(object: &DynamicObject) -> Value {
     let Some(fields) = owned(&object.metadata) else { return Value::Null };
     let value = serde_json::to_value(object).unwrap_or_default();
-    extract(&value, fields).unwrap_or_default()
+    extract(&value, fields)
 }
 
 /// The set of fields that the operator has applied.
@@ -53,32 +53,29 @@ fn owned(meta: &ObjectMeta) -> Option<&Value> {
     ours.fields_v1.as_ref().map(|fields| &fields.0)
 }
 
-/// The part of `value` that is in a set of fields (`fieldsV1` of KEP-555), or nothing where it is not there.
+/// The part of `value` that is in a set of fields (`fieldsV1` of KEP-555).
 ///
 /// `f:name` is a field, `k:{…}` the item of a list with these keys, `v:…` an item that is this value, `.` the thing itself.
 /// An empty set is a leaf: all of the value.
-fn extract(value: &Value, fields: &Value) -> Option<Value> {
+fn extract(value: &Value, fields: &Value) -> Value {
     let fields = fields.as_object().filter(|fields| !fields.is_empty());
-    let Some(fields) = fields else { return Some(value.clone()) };
+    let Some(fields) = fields else { return value.clone() };
     match value {
         Value::Object(members) => {
-            let mut taken = Map::new();
-            for (name, member) in members {
-                let Some(below) = fields.get(&format!("f:{name}")) else { continue };
-                if let Some(member) = extract(member, below) {
-                    taken.insert(name.clone(), member);
-                }
-            }
-            Some(Value::Object(taken))
+            let taken = members.iter().filter_map(|(name, member)| {
+                let below = fields.get(&format!("f:{name}"))?;
+                Some((name.clone(), extract(member, below)))
+            });
+            Value::Object(taken.collect())
         }
         Value::Array(items) => {
             let taken = items.iter().filter_map(|item| {
                 let (_, below) = fields.iter().find(|(name, _)| is_item(name, item))?;
-                extract(item, below)
+                Some(extract(item, below))
             });
-            Some(Value::Array(taken.collect()))
+            Value::Array(taken.collect())
         }
-        scalar => Some(scalar.clone()),
+        scalar => scalar.clone(),
     }
 }
 

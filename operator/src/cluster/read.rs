@@ -49,7 +49,7 @@ pub(super) async fn read(
             }
             Body::Job(job) => drop(facts.migrations.insert(name, job.as_ref().clone())),
             Body::Service(service) if name == gateway => {
-                facts.gateway_service = Some(service.as_ref().clone())
+                facts.gateway_service = Some(service.as_ref().clone());
             }
             Body::Service(_) | Body::Nothing => {}
         }

@@ -13,6 +13,7 @@
 //! - A secret of that name that the operator did not make is left alone, and used.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -179,7 +180,7 @@ fn is_past(since: Timestamp, after: Duration, now: Timestamp) -> bool {
 }
 
 fn data(keys: &[Key]) -> BTreeMap<String, ByteString> {
-    let lines: String = keys.iter().map(|key| format!("{}: {}\n", key.id(), key.value)).collect();
+    let lines = keys.iter().fold(String::new(), |lines, key| lines + &key.id() + ": " + &key.value + "\n");
     BTreeMap::from([(names::KEYS.to_owned(), ByteString(lines.into_bytes()))])
 }
 
@@ -200,6 +201,13 @@ fn metadata(key: &ClusterKey, cluster: &GoChatCluster, name: String) -> ObjectMe
         labels: Some(names::cluster_labels(&key.name)),
         owner_references: goes.then(|| vec![owner()]),
         ..ObjectMeta::default()
+    }
+}
+
+/// Never its value.
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.id())
     }
 }
 
@@ -253,12 +261,5 @@ mod tests {
         let theirs = BTreeMap::from([(names::KEYS.to_owned(), ByteString(b"mine: abc=\n".to_vec()))]);
         assert!(read(&secret(theirs)).is_none());
         assert_eq!(BASE64_STANDARD.decode(&keys[0].value).unwrap().len(), BYTES);
-    }
-}
-
-#[cfg(test)]
-impl std::fmt::Debug for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.id())
     }
 }

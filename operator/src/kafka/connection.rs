@@ -33,15 +33,12 @@ struct Login {
 impl Connection {
     pub(super) fn of(key: &ClusterKey, kafka: &api::Kafka) -> Self {
         let namespace = || key.namespace.clone();
-        let authority = |tls: &api::KafkaTls| match &tls.ca {
-            None => Authority::System,
-            Some(api::CertificateAuthority { inline: Some(pem), .. }) => Authority::Inline(pem.clone()),
-            Some(api::CertificateAuthority { secret: Some(secret), .. }) => Authority::Secret {
-                namespace: namespace(),
-                name: secret.name.clone(),
-                key: secret.key.clone(),
-            },
-            Some(_) => Authority::System,
+        let authority = |tls: &api::KafkaTls| match tls.ca.clone().unwrap_or_default() {
+            api::CertificateAuthority { inline: Some(pem), .. } => Authority::Inline(pem),
+            api::CertificateAuthority { secret: Some(secret), .. } => {
+                Authority::Secret { namespace: namespace(), name: secret.name, key: secret.key }
+            }
+            api::CertificateAuthority { .. } => Authority::System,
         };
         Self {
             bootstrap: kafka.bootstrap.clone(),
