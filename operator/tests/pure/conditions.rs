@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use gochat_crds::{
-    ClusterStatus, ConditionType, GoChatCluster, GoChatScaler, GoChatScalerSpec, ScaledWorkload, ScalerMode,
+    ClusterStatus, ConditionType, GoChatCluster, GoChatScaler, GoChatScalerSpec, RolloutStep, ScaledWorkload,
+    ScalerMode,
 };
 use gochat_operator::cluster::dereference::{Facts, KafkaFacts, TopicFacts};
 use gochat_operator::cluster::status::{Applied, status};
@@ -398,8 +399,14 @@ fn a_rollout_is_told_step_by_step_and_the_version_only_at_its_end() {
         world.cluster.status = Some(status);
         world.tick();
     }
-    use gochat_crds::RolloutStep::{Gateway, Logic, Migrate, Repo, Task};
-    assert_eq!(steps, [Migrate, Repo, Logic, Task, Gateway]);
+    let order = [
+        RolloutStep::Migrate,
+        RolloutStep::Repo,
+        RolloutStep::Logic,
+        RolloutStep::Task,
+        RolloutStep::Gateway,
+    ];
+    assert_eq!(steps, order);
     let status = world.cluster.status.unwrap();
     assert_eq!((status.rollout, status.version.as_deref()), (None, Some("0.2.0")));
     assert_eq!(status.workloads.gateway.version.as_deref(), Some("0.2.0"));

@@ -87,7 +87,8 @@ fn only(objects: &Objects, kinds: &[&str], name: &str) -> String {
         kinds.contains(&object.types.as_ref().unwrap().kind.as_str())
             && object.metadata.name.as_deref() == Some(name)
     });
-    wanted.map(|object| format!("---\n{}\n", serde_saphyr::to_string(object).unwrap().trim_end())).collect()
+    let yaml = wanted.map(|object| serde_saphyr::to_string(object).unwrap().trim_end().to_owned());
+    yaml.collect::<Vec<_>>().join("\n---\n")
 }
 
 /// What an operator of this version knows the pods of some clusters by.
@@ -117,8 +118,8 @@ fn an_operator_upgrade_restarts_no_pod_unless_it_is_meant() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/template-hashes.txt");
     let now = hashes();
     if std::env::var_os("UPDATE_HASHES").is_some() {
-        let text: String = now.iter().map(|(of, hash)| format!("{of} {hash}\n")).collect();
-        std::fs::write(&path, text).unwrap();
+        let lines: Vec<_> = now.iter().map(|(of, hash)| format!("{of} {hash}")).collect();
+        std::fs::write(&path, lines.join("\n") + "\n").unwrap();
     }
     let text = std::fs::read_to_string(&path).unwrap_or_default();
     let before: BTreeMap<_, _> = text.lines().filter_map(|line| line.split_once(' ')).collect();

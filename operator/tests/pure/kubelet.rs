@@ -279,9 +279,6 @@ impl World {
                 return;
             }
             self.reconcile(usize::MAX);
-            if holds(self) {
-                return;
-            }
             self.tick();
         }
         panic!("it never comes to that: {:?}", self.decide().rollout);
