@@ -130,3 +130,77 @@ async fn what_was_changed_by_hand_is_put_back_and_what_was_deleted_returns() {
     assert_eq!(annotations.get("theirs").map(String::as_str), Some("stays"));
     operator.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_that_somebody_else_writes_are_left_and_followed() {
+    let Some(world) = World::new("replicas-of-somebody-else").await else { return };
+    let operator = world.operator().await;
+    world.stores("sample").await;
+    world.apply("sample", NOBODY, |_| {}).await;
+    let gateway = name(ScaledWorkload::Gateway);
+    world.there::<Deployment>(&gateway).await;
+    world.there::<GoChatScaler>(&gateway).await;
+
+    // As an HPA does.
+    let scale = json!({ "spec": { "replicas": 5 } });
+    let hpa = PatchParams { field_manager: Some("an-hpa".into()), ..PatchParams::default() };
+    let scalers = world.api::<GoChatScaler>();
+    scalers.patch_scale(&gateway, &hpa, &Patch::Merge(&scale)).await.unwrap();
+    eventually("the Deployment follows", || async {
+        let replicas = world.api::<Deployment>().get(&gateway).await.unwrap().spec.unwrap().replicas;
+        if replicas == Some(5) { Ok(()) } else { Err(replicas) }
+    })
+    .await;
+    world.quiet(QUIET).await;
+    // The author's own number does not win it back.
+    let three = |value: &mut serde_json::Value| value["spec"]["gateway"]["replicas"] = 3.into();
+    world.apply("sample", NOBODY, three).await;
+    world.quiet(QUIET).await;
+    let scaler = scalers.get(&gateway).await.unwrap();
+    assert_eq!(scaler.spec.replicas, Some(5));
+    let status = scaler.status.unwrap();
+    assert_eq!(
+        status.selector,
+        names::selector_text("sample", ScaledWorkload::Gateway),
+        "what an HPA counts by"
+    );
+    let scaling = world.cluster("sample").await.status.unwrap().workloads.gateway.scaling;
+    assert_eq!(scaling.as_deref(), Some("5 by an-hpa"));
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_it_is_paused_nothing_is_changed_and_the_status_says_so() {
+    let Some(world) = World::new("paused").await else { return };
+    let operator = world.operator().await;
+    world.stores("sample").await;
+    world.apply("sample", NOBODY, |_| {}).await;
+    let services = world.api::<Service>();
+    world.there::<Service>("sample-gateway").await;
+    world.quiet(QUIET).await;
+
+    let pause =
+        |value: &mut serde_json::Value| value["metadata"]["annotations"] = json!({ names::PAUSED: "true" });
+    world.apply("sample", NOBODY, pause).await;
+    world.condition("sample", "Progressing", "False", Some("Paused")).await;
+    services.delete("sample-gateway", &DeleteParams::default()).await.unwrap();
+    world.quiet(QUIET).await;
+    assert!(services.get_opt("sample-gateway").await.unwrap().is_none());
+    world.apply("sample", NOBODY, |_| {}).await;
+    world.there::<Service>("sample-gateway").await;
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_missing_is_named_and_found_when_it_comes() {
+    let Some(world) = World::new("a-missing-secret").await else { return };
+    let operator = world.operator().await;
+    world.apply("sample", NOBODY, |_| {}).await;
+    let found = world.condition("sample", "DependenciesReady", "False", Some("SecretMissing")).await;
+    let conditions = found.status.unwrap().conditions;
+    let message = &conditions.iter().find(|c| c.type_ == "DependenciesReady").unwrap().message;
+    assert!(message.contains("sample-mysql"), "{message}");
+    world.stores("sample").await;
+    world.condition("sample", "DependenciesReady", "False", Some("KafkaAway")).await;
+    operator.stop().await;
+}
