@@ -278,3 +278,130 @@ fn ratio(balance: &Balance) -> String {
 fn count(n: usize) -> i32 {
     i32::try_from(n).unwrap_or(i32::MAX)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use gochat_crds::{GoChatPlacementSpec, GoChatRebalanceSpec};
+    use gochat_proto::ops::LoadReport;
+    use k8s_openapi::jiff::Timestamp;
+
+    use super::super::picture::tests::{look, map, member, report};
+    use super::*;
+
+    /// `a` works on all four slots, `b` on none.
+    fn uneven() -> (GoChatPlacementSpec, LoadReport, LoadReport) {
+        (map(3, &["a"], &[0, 0, 0, 0]), report(3, &[0, 1, 2, 3]), report(3, &[]))
+    }
+
+    fn asked(spec: GoChatRebalanceSpec) -> GoChatRebalance {
+        GoChatRebalance::new("even", GoChatRebalanceSpec { parallel: 1, ..spec })
+    }
+
+    fn step_with(
+        rebalance: &mut GoChatRebalance,
+        picture: &Picture,
+        busy_with: Option<&str>,
+        stuck: bool,
+    ) -> Step {
+        let now = Time(Timestamp::UNIX_EPOCH);
+        let around = Around { picture, policy: Policy::default(), busy_with, stuck, now: &now };
+        let step = step(rebalance, &around);
+        rebalance.status = Some(step.status.clone());
+        step
+    }
+
+    fn next(rebalance: &mut GoChatRebalance, picture: &Picture) -> Step {
+        step_with(rebalance, picture, None, false)
+    }
+
+    #[test]
+    fn moves_are_started_one_by_one_and_counted_when_they_are_taken_over() {
+        let (map0, a, b) = uneven();
+        let mut rebalance = asked(GoChatRebalanceSpec { auto_approve: true, ..Default::default() });
+        let both = [member("a", Some(&a)), member("b", Some(&b))];
+        let picture = look(&map0, &both, &[]);
+        let proposed = next(&mut rebalance, &picture).status;
+        assert_eq!(
+            (proposed.phase, proposed.total, proposed.progress.as_str()),
+            (RebalancePhase::Proposed, 2, "0/2")
+        );
+
+        let waits = step_with(&mut rebalance, &picture, Some("another"), false);
+        assert_eq!(
+            (waits.start.len(), waits.status.message.unwrap()),
+            (0, "approved; waits for another to end".into())
+        );
+        let moving = next(&mut rebalance, &picture);
+        assert_eq!((moving.status.phase, moving.start.len()), (RebalancePhase::Moving, 1));
+        assert_eq!(next(&mut rebalance, &picture).start, moving.start, "as long as the map was not written");
+
+        let slot = moving.start[0].0;
+        let mut owners = vec![0; 4];
+        owners[slot as usize] = 1;
+        let map1 = map(4, &["a", "b"], &owners);
+        let under_way = look(&map1, &both, &[]);
+        let waiting = next(&mut rebalance, &under_way);
+        assert_eq!((waiting.start.len(), waiting.status.moved), (0, 0));
+        let failed = step_with(&mut rebalance.clone(), &under_way, None, true).status;
+        assert_eq!(failed.phase, RebalancePhase::Failed);
+        assert_eq!(
+            failed.message.unwrap(),
+            format!("not taken over in time: slot {slot} by b; 0 of 2 moved")
+        );
+
+        let rest: Vec<u32> = (0..4).filter(|other| *other != slot).collect();
+        let (a, b) = (report(4, &rest), report(4, &[slot]));
+        let taken = look(&map1, &[member("a", Some(&a)), member("b", Some(&b))], &[]);
+        let second = next(&mut rebalance, &taken);
+        assert_eq!((second.status.moved, second.start.len()), (1, 1));
+
+        // Its target has gone: what is left is about a world that is no more.
+        let alone = look(&map1, &[member("a", Some(&a))], &[]);
+        let over = next(&mut rebalance, &alone).status;
+        assert_eq!(over.phase, RebalancePhase::Done);
+        assert_eq!(over.message.unwrap(), "1 of 2 moved; 1 were outdated, members or map changed meanwhile");
+        assert_eq!(over.conditions[0].status, "True");
+    }
+
+    #[test]
+    fn what_cannot_be_planned_says_why() {
+        let (map, a, b) = uneven();
+        let both = look(&map, &[member("a", Some(&a)), member("b", Some(&b))], &[]);
+        let first = |spec: GoChatRebalanceSpec, picture: &Picture| next(&mut asked(spec), picture).status;
+        let message = |status: RebalanceStatus| (status.phase, status.message.unwrap());
+
+        let unknown = GoChatRebalanceSpec { evacuate: vec!["x".into()], ..Default::default() };
+        let said = "spec.evacuate: x is no pod of this workload".to_owned();
+        assert_eq!(message(first(unknown, &both)), (RebalancePhase::Failed, said));
+        let everybody = GoChatRebalanceSpec { evacuate: vec!["a".into(), "b".into()], ..Default::default() };
+        assert_eq!(first(everybody, &both).phase, RebalancePhase::Failed);
+        let away = look(&map, &[member("a", Some(&a)), member("b", None)], &[]);
+        let said = "waits for loads: 1 of 2 members report".to_owned();
+        assert_eq!(message(first(GoChatRebalanceSpec::default(), &away)), (RebalancePhase::New, said));
+        let evacuated = GoChatRebalanceSpec { evacuate: vec!["a".into()], ..Default::default() };
+        assert_eq!(first(evacuated, &both).total, 4);
+        let alone = look(&map, &[member("a", Some(&a))], &[]);
+        let even = first(GoChatRebalanceSpec::default(), &alone);
+        assert_eq!(
+            message(even),
+            (
+                RebalancePhase::Done,
+                "nothing to move: the hottest member is at 1.00 of its share, band 1.10".into()
+            )
+        );
+    }
+
+    #[test]
+    fn a_dry_run_is_ready_when_it_is_proposed_and_never_moves() {
+        let (map, a, b) = uneven();
+        let picture = look(&map, &[member("a", Some(&a)), member("b", Some(&b))], &[]);
+        let mut rebalance =
+            asked(GoChatRebalanceSpec { dry_run: true, auto_approve: true, ..Default::default() });
+        next(&mut rebalance, &picture);
+        let again = next(&mut rebalance, &picture);
+        assert_eq!((again.status.phase, again.start.len()), (RebalancePhase::Proposed, 0));
+        let condition = &again.status.conditions[0];
+        assert_eq!((condition.status.as_str(), condition.reason.as_str()), ("True", "DryRun"));
+    }
+}

@@ -248,7 +248,7 @@ impl Placed {
         match write::placement_status(&moment.shared.client, object, &status).await {
             Ok(written) => self.answered = Some(written),
             Err(error) => {
-                tracing::debug!(cluster = %moment.brief.key, %error, "the placement's status was not written")
+                tracing::debug!(cluster = %moment.brief.key, %error, "the placement's status was not written");
             }
         }
     }
@@ -274,7 +274,7 @@ impl Placed {
                 self.rebalances.insert(rebalance.name_any(), written);
             }
             Err(error) => {
-                tracing::debug!(rebalance = rebalance.name_any(), %error, "its status was not written")
+                tracing::debug!(rebalance = rebalance.name_any(), %error, "its status was not written");
             }
         }
     }

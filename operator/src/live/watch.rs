@@ -108,7 +108,7 @@ where
                     changed(&cluster);
                 }
                 Err(error) => {
-                    tracing::debug!(kind = %std::any::type_name::<K>(), %error, "a watch was interrupted")
+                    tracing::debug!(kind = %std::any::type_name::<K>(), %error, "a watch was interrupted");
                 }
             }
         }

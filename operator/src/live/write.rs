@@ -28,7 +28,7 @@ pub(super) async fn map(
         namespace: Some(brief.key.namespace.clone()),
         labels: Some(names::component_labels(&brief.key.name, spec.workload.as_str())),
         owner_references: Some(vec![brief.owner.clone()]),
-        resource_version: known.and_then(|known| known.resource_version()),
+        resource_version: known.and_then(kube::ResourceExt::resource_version),
         ..ObjectMeta::default()
     };
     let api: Api<GoChatPlacement> = Api::namespaced(client.clone(), &brief.key.namespace);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use gochat_crds::{GoChatRebalance, GoChatScaler, RebalancePhase, RebalanceStatus};
 use gochat_engines::Kafka;
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use plane::{Plane, shares, slots_of};
@@ -96,7 +96,7 @@ async fn a_rebalance_walks_through_its_states_to_an_even_map() {
 
     proposed(&world, "dry", json!({ "dryRun": true })).await;
     let api = world.api::<GoChatRebalance>();
-    let dry = api.list(&Default::default()).await.unwrap().items;
+    let dry = api.list(&ListParams::default()).await.unwrap().items;
     assert!(dry.iter().all(|r| r.status.as_ref().unwrap().phase != RebalancePhase::Moving), "{dry:?}");
 
     ask(&world, "even", json!({ "parallel": 1 })).await;
@@ -143,7 +143,7 @@ async fn a_rebalance_that_is_stopped_midway_ends_what_is_under_way_and_begins_no
     plane.hold(true);
     ask(&world, "again", json!({ "parallel": 1, "autoApprove": true })).await;
     let moving = plane.when("one handover runs", |p| p.status.as_ref().is_some_and(|s| s.moving == 1)).await;
-    world.api::<GoChatRebalance>().delete("again", &Default::default()).await.unwrap();
+    world.api::<GoChatRebalance>().delete("again", &DeleteParams::default()).await.unwrap();
     plane.hold(false);
     let after = plane.dealt().await;
     assert_eq!(after.spec, moving.spec, "what was under way has arrived");
@@ -212,7 +212,7 @@ async fn connections_scale_the_gateway_with_the_reason_in_status_and_event() {
     world.stores("chat").await;
     let operator = world.operator().await;
     world
-        .apply("chat", &kafka.address().to_string(), |spec| {
+        .apply("chat", &kafka.address(), |spec| {
             spec["spec"]["kafka"]["topics"]["replication"] = 1.into();
             spec["spec"]["gateway"]["autoscaling"] =
                 json!({ "min": 1, "max": 9, "targets": { "connections": 1_000 } });
@@ -230,7 +230,7 @@ async fn connections_scale_the_gateway_with_the_reason_in_status_and_event() {
     let events = world.api::<Event>();
     eventually("an Event says why", || async {
         let notes: Vec<_> = events
-            .list(&Default::default())
+            .list(&ListParams::default())
             .await
             .unwrap()
             .items
@@ -246,5 +246,42 @@ async fn connections_scale_the_gateway_with_the_reason_in_status_and_event() {
         if scaling.contains("3,000 connections / 1,000 per pod") { Ok(()) } else { Err(scaling) }
     })
     .await;
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_plugin_shows_a_cluster_and_has_it_rebalanced() {
+    let Some(world) = World::new("the_plugin_shows_a_cluster").await else { return };
+    let operator = world.operator().await;
+    let (plane, _) = uneven(&world).await;
+    proposed(&world, "probe", json!({ "dryRun": true })).await;
+    let run = |arguments: &'static str| {
+        let mut plugin = tokio::process::Command::new(env!("CARGO_BIN_EXE_kubectl-gochat"));
+        plugin.args(arguments.split(' ')).args(["-n", &world.namespace]);
+        plugin.env("KUBECONFIG", world.kubernetes.kubeconfig()).stdin(std::process::Stdio::null());
+        async move {
+            let output = plugin.output().await.unwrap();
+            let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+            (output.status.success(), text(output.stdout), text(output.stderr))
+        }
+    };
+    let (ok, status, error) = run("status").await;
+    assert!(ok && status.starts_with("chat is not ready"), "{status}{error}");
+    let (_, slots, _) = run("slots logic").await;
+    assert!(slots.starts_with("16 slots, epoch 1"), "{slots}");
+    let (_, json, _) = run("status -o json").await;
+    assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["cluster"]["metadata"]["name"], "chat");
+    let (ok, _, error) = run("slots gateway").await;
+    assert!(!ok && error.contains("chat has no map of gateway yet"), "{error}");
+    let (ok, _, error) = run("status --cluster chatt").await;
+    assert!(!ok && error.contains("no GoChatCluster chatt in namespace"), "{error}");
+
+    let (ok, plan, error) = run("rebalance logic").await;
+    assert!(ok && plan.contains("not approved: repeat with --yes"), "{plan}{error}");
+    let (ok, moved, error) = run("rebalance logic --yes --parallel 4").await;
+    assert!(ok && moved.contains("Done: ") && moved.contains("hottest member at"), "{moved}{error}");
+    assert!(plane.dealt().await.spec.epoch > 1);
+    let (_, why, _) = run("explain").await;
+    assert!(why.contains("SlotsMoved") && why.contains("slots by GoChatRebalance chat-logic-"), "{why}");
     operator.stop().await;
 }

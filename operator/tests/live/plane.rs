@@ -11,7 +11,7 @@ use gochat_crds::{GoChatPlacement, GoChatPlacementSpec};
 use gochat_proto::ops::operations_server::{Operations, OperationsServer};
 use gochat_proto::ops::{DrainProgress, DrainRequest, LoadReport, SlotLoad, WatchLoadRequest};
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use parking_lot::Mutex;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -107,7 +107,7 @@ impl Plane {
 
     /// As if it had never been.
     pub(crate) async fn lose(&self, name: &str) {
-        self.api.delete(name, &Default::default()).await.unwrap();
+        self.api.delete(name, &DeleteParams::default()).await.unwrap();
     }
 
     /// While held, members go on as they are, whatever the map says.

@@ -1,5 +1,7 @@
 //! Why it is as it is: what is not well, and each decision with its numbers.
 
+use std::fmt::Write as _;
+
 use gochat_crds::GoChatCluster;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -49,7 +51,7 @@ fn view(cluster: &GoChatCluster, events: &[Event], now: Timestamp) -> String {
     for condition in status.conditions.iter().filter(bad) {
         let since = age(condition.last_transition_time.0, now);
         let Condition { type_, status, reason, message, .. } = condition;
-        text.push_str(&format!("{type_}={status} for {since}: {reason}\n  {message}\n"));
+        let _ = writeln!(text, "{type_}={status} for {since}: {reason}\n  {message}");
     }
     if text.is_empty() {
         text = format!("{} is as it should be\n", cluster.name_any());
@@ -63,7 +65,7 @@ fn view(cluster: &GoChatCluster, events: &[Event], now: Timestamp) -> String {
     ];
     for (name, workload) in all {
         if let Some(why) = &workload.scaling {
-            text.push_str(&format!("{name} has {} pods: {why}\n", workload.desired));
+            let _ = writeln!(text, "{name} has {} pods: {why}", workload.desired);
         }
     }
     if events.is_empty() {

@@ -1,6 +1,6 @@
 //! Tables that fit a terminal, JSON, YAML.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::Write as _;
 
 use clap::ValueEnum;
@@ -73,7 +73,7 @@ impl fmt::Display for Table {
             let mut text = String::new();
             for (column, cell) in line.iter().enumerate() {
                 if column < last {
-                    text.push_str(&format!("{cell:<0$}  ", width(column)));
+                    let _ = write!(text, "{cell:<0$}  ", width(column));
                 } else {
                     text.push_str(cell);
                 }

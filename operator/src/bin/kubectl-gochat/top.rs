@@ -1,5 +1,6 @@
 //! What each pod does now, asked of the pods themselves.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -81,7 +82,7 @@ fn view(rows: &[Row]) -> String {
         let report = match &row.report {
             Ok(report) => report,
             Err(error) => {
-                silent.push_str(&format!("\n{}: {error}", row.pod));
+                let _ = write!(silent, "\n{}: {error}", row.pod);
                 continue;
             }
         };
