@@ -56,7 +56,8 @@ in_cluster kind/stores.sh up
 . "$AIRGAP/stores/addresses"
 
 step "the operator"
-in_cluster helm upgrade --install gochat-crds charts/gochat-crds --namespace gochat-system --create-namespace --wait
+# Definitions that were applied by hand before become the chart's.
+in_cluster helm upgrade --install gochat-crds charts/gochat-crds --namespace gochat-system --create-namespace --take-ownership --wait
 in_cluster helm upgrade --install gochat charts/gochat-operator --namespace gochat-system --wait --timeout 120s
 
 step "the chat system"
