@@ -18,7 +18,8 @@ use futures::future::join_all;
 use gochat_chassis::{Admin, Health, Shutdown, telemetry};
 use gochat_crds::GoChatCluster;
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::runtime::{Controller, controller, watcher};
+use kube::runtime::watcher::{self, watcher};
+use kube::runtime::{Controller, WatchStreamExt as _, controller, reflector};
 use kube::{Client, Config};
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
@@ -196,11 +197,17 @@ fn control(
     shutdown: &Shutdown,
 ) -> (impl Future<Output = ()> + use<>, Store<GoChatCluster>) {
     let stop = shutdown.clone();
-    let controller = Controller::new(scope.api::<GoChatCluster>(client.clone()), watcher::Config::default())
+    let (store, writer) = reflector::store();
+    let clusters = watcher(scope.api::<GoChatCluster>(client.clone()), watcher::Config::default())
+        .default_backoff()
+        // Nobody reads them, and they are half of an object.
+        .modify(|cluster| cluster.metadata.managed_fields = None)
+        .reflect(writer)
+        .applied_objects();
+    let controller = Controller::for_stream(clusters, store.clone())
         .with_config(controller::Config::default().debounce(DEBOUNCE))
         .reconcile_on(wakeups.stream(scope))
         .graceful_shutdown_on(async move { stop.wait().await });
-    let store = controller.store();
     let run = controller.run(reconcile, retry, Arc::clone(context)).for_each(|looked| async move {
         if let Err(controller::Error::QueueError(error)) = looked {
             tracing::warn!(%error, "watch of GoChatClusters");

@@ -13,7 +13,8 @@ use kube::Resource;
 use kube::api::{DynamicObject, ObjectMeta, TypeMeta};
 use kube::core::{ApiResource, GroupVersionKind};
 
-use super::{Body, digest};
+use super::digest;
+use crate::names;
 
 /// A kind that the operator builds.
 #[derive(Debug)]
@@ -24,24 +25,25 @@ pub struct Kind {
     pub resource: ApiResource,
     /// Not every API server has it.
     pub optional: bool,
-    body: fn(DynamicObject) -> Body,
+    /// Somebody reads more of it than whether it is as it should be.
+    is_read: bool,
 }
 
 /// All of them. GoChatPlacement is not here (the live part's), nor is the secret with the signing keys (whose content
 /// nobody may render).
 pub static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
     vec![
-        built_in::<ServiceAccount>("ServiceAccount", nothing),
-        built_in::<Role>("Role", nothing),
-        built_in::<RoleBinding>("RoleBinding", nothing),
-        built_in::<ConfigMap>("ConfigMap", nothing),
-        built_in::<Service>("Service", service),
-        built_in::<GoChatScaler>("GoChatScaler", scaler),
-        built_in::<Job>("Job", job),
-        built_in::<Deployment>("Deployment", deployment),
-        built_in::<PodDisruptionBudget>("PodDisruptionBudget", nothing),
-        built_in::<NetworkPolicy>("NetworkPolicy", nothing),
-        built_in::<Ingress>("Ingress", nothing),
+        built_in::<ServiceAccount>("ServiceAccount", false),
+        built_in::<Role>("Role", false),
+        built_in::<RoleBinding>("RoleBinding", false),
+        built_in::<ConfigMap>("ConfigMap", false),
+        built_in::<Service>("Service", true),
+        built_in::<GoChatScaler>("GoChatScaler", true),
+        built_in::<Job>("Job", true),
+        built_in::<Deployment>("Deployment", true),
+        built_in::<PodDisruptionBudget>("PodDisruptionBudget", false),
+        built_in::<NetworkPolicy>("NetworkPolicy", false),
+        built_in::<Ingress>("Ingress", false),
         optional("gateway.networking.k8s.io", "v1", "HTTPRoute"),
         optional("monitoring.coreos.com", "v1", "PodMonitor"),
         optional("monitoring.coreos.com", "v1", "PrometheusRule"),
@@ -60,7 +62,11 @@ impl Kind {
     }
 
     /// Splits an object into what is kept of it.
-    pub(super) fn keep(&self, mut object: DynamicObject) -> (ObjectMeta, Body) {
+    pub(super) fn keep(&self, mut object: DynamicObject) -> (ObjectMeta, Option<Arc<str>>) {
+        let meta = trimmed(&object.metadata);
+        if !self.is_read {
+            return (meta, None);
+        }
         if self.kind == "Deployment"
             && let Some(template) = digest::applied(&object).pointer_mut("/spec/template")
             && let Some(there) = object.data.pointer_mut("/spec/template")
@@ -69,42 +75,35 @@ impl Kind {
             // the defaults and what others have added.
             *there = template.take();
         }
-        let meta = ObjectMeta { managed_fields: None, ..object.metadata.clone() };
         // Who owns a scaler's replicas is what decides who scales.
         if self.kind != "GoChatScaler" {
             object.metadata.managed_fields = None;
         }
-        (meta, (self.body)(object))
+        let body = serde_json::to_string(&object).map(Arc::from);
+        (meta, body.ok())
     }
 }
 
-fn built_in<K: Resource<DynamicType = ()>>(kind: &'static str, body: fn(DynamicObject) -> Body) -> Kind {
-    Kind { kind, resource: ApiResource::erase::<K>(&()), optional: false, body }
+fn built_in<K: Resource<DynamicType = ()>>(kind: &'static str, is_read: bool) -> Kind {
+    Kind { kind, resource: ApiResource::erase::<K>(&()), optional: false, is_read }
 }
 
 fn optional(group: &str, version: &str, kind: &'static str) -> Kind {
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
-    Kind { kind, resource, optional: true, body: nothing }
+    Kind { kind, resource, optional: true, is_read: false }
 }
 
-fn nothing(_: DynamicObject) -> Body {
-    Body::Nothing
-}
-
-fn service(object: DynamicObject) -> Body {
-    object.try_parse::<Service>().map_or(Body::Nothing, |service| Body::Service(Arc::new(service)))
-}
-
-fn scaler(object: DynamicObject) -> Body {
-    object.try_parse::<GoChatScaler>().map_or(Body::Nothing, |scaler| Body::Scaler(Arc::new(scaler)))
-}
-
-fn job(object: DynamicObject) -> Body {
-    object.try_parse::<Job>().map_or(Body::Nothing, |job| Body::Job(Arc::new(job)))
-}
-
-fn deployment(object: DynamicObject) -> Body {
-    object
-        .try_parse::<Deployment>()
-        .map_or(Body::Nothing, |deployment| Body::Deployment(Arc::new(deployment)))
+/// What somebody reads of an object's metadata.
+fn trimmed(meta: &ObjectMeta) -> ObjectMeta {
+    let mut labels = meta.labels.clone().unwrap_or_default();
+    labels.retain(|name, _| name == names::WORKLOAD);
+    ObjectMeta {
+        name: meta.name.clone(),
+        uid: meta.uid.clone(),
+        resource_version: meta.resource_version.clone(),
+        owner_references: meta.owner_references.clone(),
+        deletion_timestamp: meta.deletion_timestamp.clone(),
+        labels: Some(labels),
+        ..ObjectMeta::default()
+    }
 }

@@ -8,7 +8,7 @@
 //!
 //! Of most objects a number is kept and nothing else ([`digest`]): a thousand clusters have fifteen thousand objects, and all
 //! that anybody wants to know of them is whether they need a write. What a decision reads (Deployments, Jobs, scalers, the
-//! gateway's Service) is kept whole, but for its `managedFields` and the parts of the pod template that nobody reads.
+//! gateway's Service) is kept as text.
 
 mod digest;
 mod kinds;
@@ -17,12 +17,9 @@ mod watch;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use gochat_crds::GoChatScaler;
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Service;
 use kube::api::{DynamicObject, ObjectMeta};
 use parking_lot::RwLock;
+use serde::de::DeserializeOwned;
 
 pub use digest::rendered;
 pub use kinds::{KINDS, Kind};
@@ -37,12 +34,12 @@ pub type ChildKey = (&'static str, String);
 /// One object of a cluster.
 #[derive(Clone, Debug)]
 pub struct Child {
-    /// Without `managedFields`.
+    /// As far as somebody reads it: names, version, owners, the label of the workload.
     pub meta: Arc<ObjectMeta>,
     /// What the operator has said of it, as far as it still stands.
     pub digest: u64,
-    /// The rest, where somebody reads it.
-    pub body: Body,
+    /// All of it, where somebody reads it, as JSON: parsed it would be five times as large, and it is read rarely.
+    body: Option<Arc<str>>,
     /// `(rendered, live)` right after an apply where the API server wrote something in another way than it was sent.
     settled: Option<(u64, u64)>,
 }
@@ -52,17 +49,14 @@ impl Child {
     pub fn is(&self, rendered: u64) -> bool {
         self.digest == rendered || self.settled == Some((rendered, self.digest))
     }
-}
 
-/// What is kept of an object beside its metadata.
-#[derive(Clone, Debug)]
-#[allow(missing_docs, reason = "named after the kinds")]
-pub enum Body {
-    Nothing,
-    Deployment(Arc<Deployment>),
-    Job(Arc<Job>),
-    Scaler(Arc<GoChatScaler>),
-    Service(Arc<Service>),
+    /// The object, where its kind is one that is read.
+    pub fn parse<K: DeserializeOwned>(&self) -> Option<K> {
+        let parsed = serde_json::from_str(self.body.as_deref()?);
+        parsed
+            .inspect_err(|error| tracing::warn!(name = self.meta.name, %error, "an object can't be read"))
+            .ok()
+    }
 }
 
 /// All children of all clusters. Cheap to clone; no lock is held across an await.

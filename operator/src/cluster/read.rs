@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use gochat_crds::{GoChatCluster, GoChatScaler, ScaledWorkload};
+use gochat_crds::{GoChatCluster, ScaledWorkload};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::ObjectMeta;
@@ -14,7 +14,6 @@ use super::ClusterKey;
 use super::dereference::{Facts, SecretFacts};
 use super::reconcile::{Context, Error};
 use super::secrets;
-use crate::children::Body;
 use crate::names;
 
 /// Reads all but the signing keys.
@@ -30,28 +29,22 @@ pub(super) async fn read(
         ..Facts::default()
     };
     let uid = cluster.metadata.uid.as_deref().unwrap_or_default();
-    let gateway = names::workload(&key.name, ScaledWorkload::Gateway);
-    for ((_, name), child) in context.children.of(key) {
+    for ((kind, name), child) in context.children.of(key) {
         // What a former cluster of this name has left is being collected.
         if !is_owned(&child.meta, uid) {
             continue;
         }
-        match child.body {
-            Body::Deployment(deployment) => {
-                if let Some(workload) = workload(&key.name, &name) {
-                    facts.deployments.insert(workload, deployment.as_ref().clone());
-                }
+        let workload = ScaledWorkload::ALL.into_iter().find(|w| names::workload(&key.name, *w) == name);
+        match (kind, workload) {
+            ("Deployment", Some(workload)) => {
+                facts.deployments.extend(child.parse().map(|deployment| (workload, deployment)));
             }
-            Body::Scaler(scaler) => {
-                if let Some(workload) = workload(&key.name, &name) {
-                    facts.scalers.insert(workload, GoChatScaler::clone(&scaler));
-                }
+            ("GoChatScaler", Some(workload)) => {
+                facts.scalers.extend(child.parse().map(|scaler| (workload, scaler)));
             }
-            Body::Job(job) => drop(facts.migrations.insert(name, job.as_ref().clone())),
-            Body::Service(service) if name == gateway => {
-                facts.gateway_service = Some(service.as_ref().clone());
-            }
-            Body::Service(_) | Body::Nothing => {}
+            ("Job", _) => facts.migrations.extend(child.parse().map(|job| (name, job))),
+            ("Service", Some(ScaledWorkload::Gateway)) => facts.gateway_service = child.parse(),
+            _ => {}
         }
     }
     Ok(facts)
@@ -80,8 +73,4 @@ async fn referred(
 
 fn is_owned(meta: &ObjectMeta, uid: &str) -> bool {
     meta.owner_references.iter().flatten().any(|owner| owner.uid == uid)
-}
-
-fn workload(cluster: &str, name: &str) -> Option<ScaledWorkload> {
-    ScaledWorkload::ALL.into_iter().find(|workload| names::workload(cluster, *workload) == name)
 }
