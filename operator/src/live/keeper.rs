@@ -44,7 +44,7 @@ pub(super) async fn keep(shared: Arc<Shared>, mut briefs: watch::Receiver<Arc<Br
         let pause = state.look(&shared, &brief).await;
         tokio::select! {
             () = changed.notified() => {}
-            // A cluster without pods has nothing that time could change.
+            // Without pods that run there is nothing that time could change.
             () = async { match pause { Some(pause) => sleep(pause).await, None => std::future::pending().await } } => {}
         }
         sleep_until(earliest).await;
@@ -76,7 +76,8 @@ impl State {
         let rebalances = shared.rebalances.of(&brief.key);
         let mut balance = None;
         let mut crews = BTreeMap::new();
-        let mut pause = sights.values().next().map(|_| STEADY);
+        // Pods that are not placed on a node yet, however many, are followed by the watch alone.
+        let mut pause = sights.values().any(|sight| sight.pod.address.is_some()).then_some(STEADY);
         for placed in &mut self.placed {
             let owns = |name: &String| placed.names(name);
             let members: Vec<Member<'_>> = of(&sights, super::brief::scaled(placed.workload))

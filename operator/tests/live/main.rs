@@ -265,6 +265,7 @@ async fn the_plugin_shows_a_cluster_and_has_it_rebalanced() {
             (output.status.success(), text(output.stdout), text(output.stderr))
         }
     };
+    world.condition("chat", "Ready", "False", None).await;
     let (ok, status, error) = run("status").await;
     assert!(ok && status.starts_with("chat is not ready"), "{status}{error}");
     let (_, slots, _) = run("slots logic").await;
