@@ -10,7 +10,7 @@ use gochat_operator::names;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 use kube::ResourceExt as _;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::json;
 use support::kubelet::Kubelet;
 use support::{NOBODY, World, eventually};
@@ -101,7 +101,7 @@ async fn what_was_changed_by_hand_is_put_back_and_what_was_deleted_returns() {
     eventually("the image is put back", || async {
         let spec = deployments.get(&logic).await.unwrap().spec.unwrap().template.spec.unwrap();
         let image = spec.containers[0].image.clone();
-        if image.as_deref() != Some("other") { Ok(()) } else { Err(image) }
+        if image.as_deref() == Some("other") { Err(image) } else { Ok(()) }
     })
     .await;
 
@@ -116,7 +116,7 @@ async fn what_was_changed_by_hand_is_put_back_and_what_was_deleted_returns() {
     let added = json!({ "metadata": { "annotations": { "theirs": "stays" } } });
     deployments.patch(&logic, &by_hand, &Patch::Merge(&added)).await.unwrap();
     let map = maps
-        .list(&Default::default())
+        .list(&ListParams::default())
         .await
         .unwrap()
         .items

@@ -9,7 +9,7 @@ use gochat_crds::GoChatCluster;
 use gochat_engines::{Engine, Kafka};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::events::v1::Event;
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, ListParams};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -58,7 +58,7 @@ fn alone(value: &mut Value) {
 
 async fn event(world: &World, reason: &str) -> Vec<String> {
     eventually(&format!("an Event {reason}"), || async {
-        let all = world.api::<Event>().list(&Default::default()).await.unwrap().items;
+        let all = world.api::<Event>().list(&ListParams::default()).await.unwrap().items;
         let notes: Vec<_> =
             all.into_iter().filter(|e| e.reason.as_deref() == Some(reason)).filter_map(|e| e.note).collect();
         if notes.is_empty() { Err(()) } else { Ok(notes) }

@@ -10,7 +10,7 @@ use gochat_operator::run::Settings;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use kube::ResourceExt as _;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::json;
 use support::{NOBODY, World, eventually};
 
@@ -100,7 +100,8 @@ async fn another_operator_goes_on_where_the_leader_died() {
     first.kill().await;
     let maps = world.api::<ConfigMap>();
     let ours = |map: &ConfigMap| map.labels().contains_key("gochat.io/cluster");
-    let map = maps.list(&Default::default()).await.unwrap().items.into_iter().find(ours).unwrap().name_any();
+    let map =
+        maps.list(&ListParams::default()).await.unwrap().items.into_iter().find(ours).unwrap().name_any();
     maps.delete(&map, &DeleteParams::default()).await.unwrap();
     world.there::<ConfigMap>(&map).await;
     assert_eq!(holder(&world).await, "second");

@@ -17,7 +17,7 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::api::rbac::v1::{PolicyRule, Role};
 use kube::Resource as _;
-use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use support::kubelet::Kubelet;
 use support::{NOBODY, Operator, World, eventually};
@@ -126,7 +126,7 @@ async fn the_operator_may_do_what_it_does_and_nothing_else() {
     world.apply("sample", NOBODY, by_ingress).await;
     world.there::<Ingress>("sample-gateway").await;
     orphans(&world).await;
-    let roles = world.api::<Role>().list(&Default::default()).await.unwrap().items;
+    let roles = world.api::<Role>().list(&ListParams::default()).await.unwrap().items;
     world.api::<GoChatCluster>().delete("sample", &DeleteParams::default()).await.unwrap();
     eventually("it is gone", || async {
         let found = world.api::<GoChatCluster>().get_opt("sample").await.unwrap();
@@ -179,7 +179,7 @@ async fn optional_kinds(world: &World) {
     for kind in KINDS.iter().filter(|kind| kind.optional) {
         let api: Api<DynamicObject> =
             Api::namespaced_with(world.client.clone(), &world.namespace, &kind.resource);
-        eventually(kind.kind, || async { api.list(&Default::default()).await.map(drop) }).await;
+        eventually(kind.kind, || async { api.list(&ListParams::default()).await.map(drop) }).await;
     }
 }
 

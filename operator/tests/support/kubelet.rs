@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gochat_operator::names;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, ListParams, Patch, PatchParams};
 use kube::{Client, ResourceExt as _};
 use parking_lot::Mutex;
 use serde_json::json;
@@ -44,7 +44,7 @@ impl Drop for Kubelet {
 
 async fn play(api: Api<Pod>, limits: Arc<Mutex<BTreeMap<String, usize>>>) {
     loop {
-        if let Ok(pods) = api.list(&Default::default()).await {
+        if let Ok(pods) = api.list(&ListParams::default()).await {
             let mut ready: BTreeMap<String, usize> = BTreeMap::new();
             let (done, waiting): (Vec<_>, Vec<_>) =
                 pods.items.into_iter().partition(|pod| phase(pod).is_some());

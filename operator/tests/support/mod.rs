@@ -23,6 +23,8 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 
+static INSTALLED: OnceCell<()> = OnceCell::const_new();
+
 /// How long anything may take.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -40,7 +42,6 @@ impl World {
             return None;
         }
         let kubernetes = Kubernetes::shared().await.unwrap();
-        static INSTALLED: OnceCell<()> = OnceCell::const_new();
         INSTALLED.get_or_init(|| async { install(kubernetes).await }).await;
         let client = test_client(kubernetes).await;
         let namespace = test.replace('_', "-").chars().take(50).collect::<String>();
