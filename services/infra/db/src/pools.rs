@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::str::FromStr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::sqlite::{
@@ -18,6 +18,13 @@ use crate::{DbConfig, DbError};
 
 /// Prepared statements kept by each connection: ours, in all their lengths.
 const STATEMENTS: usize = 256;
+
+/// After which MySQL closes a connection on which nothing is said, and rolls back what it had begun. A machine that loses
+/// its power says no goodbye: its transactions would keep their row locks for the server's default of eight hours.
+const SILENCE_SECONDS: u32 = 5;
+
+/// The longest that a connection rests in the pool and is used again: well before the server closes it.
+const REST: Duration = Duration::from_secs(2);
 
 /// The database; cheap to clone.
 #[derive(Clone, Debug)]
@@ -72,17 +79,18 @@ impl Db {
             .acquire_timeout(config.acquire_timeout)
             .test_before_acquire(false)
             .before_acquire(move |_, connection| {
-                let covered = judge.covers(connection.age);
-                Box::pin(async move { Ok(covered) })
+                let usable = judge.covers(connection.age) && connection.idle_for < REST;
+                Box::pin(async move { Ok(usable) })
             })
             .after_connect(|connection, _| {
                 Box::pin(async move {
                     // What a statement reads is what was committed when it began: with the engine's default, REPEATABLE
                     // READ, a transaction that waited for a lock would go on reading the past.
-                    sqlx::raw_sql("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
-                        .execute(connection)
-                        .await
-                        .map(drop)
+                    let session = format!(
+                        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
+                         SET SESSION wait_timeout = {SILENCE_SECONDS}"
+                    );
+                    sqlx::raw_sql(AssertSqlSafe(session)).execute(connection).await.map(drop)
                 })
             })
             .connect_lazy_with(options);
