@@ -133,10 +133,10 @@ INFRASTRUCTURE = [
         ]),
         ("Database: wait for a connection", "s", "99 in 100 are faster.", [(f"histogram_quantile(0.99, {rate('gochat_db_begin_seconds_bucket', 'le')})", "p99")]),
         ("Batches of the pipeline", "short", "Records in a batch: grows with the load.", [(f"{rate('gochat_pipeline_batch_records_sum')} / {rate('gochat_pipeline_batch_records_count')}", "records")]),
-        ("Coordination", "ops", "Leases lost, claims lost, calls without an answer.", [
+        ("Coordination", "ops", "Leases lost, claims lost, heartbeats without an answer.", [
             (rate("gochat_coord_leases_lost_total"), "leases lost"),
             (rate("gochat_coord_claims_lost_total"), "claims lost"),
-            (rate("gochat_coord_unavailable_total"), "unavailable"),
+            (rate("gochat_coord_beats_failed_total"), "heartbeats"),
         ]),
     ]),
 ]

@@ -52,7 +52,9 @@ async fn an_api_server_takes_what_the_charts_render() {
 
     // In one go, definitions and what needs them: as people do it.
     kubernetes.apply(&fs::read_to_string(charts().join("install.yaml")).unwrap()).unwrap();
-    let mut get = kubernetes.kubectl();
-    get.args(["get", "--namespace=gochat-system", "deployment/gochat-operator", "gochatclusters"]);
-    assert!(get.status().unwrap().success());
+    for what in ["deployment/gochat-operator", "gochatclusters"] {
+        let mut get = kubernetes.kubectl();
+        get.args(["get", "--namespace=gochat-system", what]);
+        assert!(get.status().unwrap().success(), "{what}");
+    }
 }

@@ -67,6 +67,9 @@ pub async fn run(config: Config, deps: Deps, shutdown: Shutdown) -> anyhow::Resu
     let slots = config.check()?;
     let Deps { mq, cache, coord, health } = deps;
     let check = health.check("logic");
+    // A rate has to see the zero before the first.
+    metrics::counter!("gochat_logic_dead_letters_total").increment(0);
+    metrics::counter!("gochat_logic_refused_total", "code" => "not_a_member").increment(0);
     let keys = auth::KeyRing::open(&config.auth).await?;
     if let Some(path) = &config.auth.keys_file {
         shutdown

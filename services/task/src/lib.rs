@@ -49,6 +49,8 @@ pub async fn run(config: Config, deps: Deps, shutdown: Shutdown) -> anyhow::Resu
     let (shards, slots) = config.check()?;
     let Deps { mq, coord, health } = deps;
     let check = health.check("task");
+    // An alert on a rate has to see the zero before the first.
+    metrics::counter!("gochat_task_dead_letters_total").increment(0);
     let topics = Topics::new(&config.topic_prefix);
     let repo = Peer::connect(&coord, Workload::Repo, config.repo_timeout, &shutdown);
     let writer = Writer::new(mq.producer().context("log producer")?);

@@ -45,6 +45,8 @@ enum RemoteError {
 
 impl Remote {
     pub(crate) fn new(client: &redis::Client, config: &CacheConfig) -> Result<Self, RedisError> {
+        // An alert on a rate has to see the zero before the first failure.
+        metrics::counter!("gochat_cache_redis_failures_total").increment(0);
         let manager = ConnectionManagerConfig::new()
             .set_number_of_retries(1)
             .set_connection_timeout(Some(Duration::from_secs(1)))

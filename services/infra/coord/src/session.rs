@@ -80,6 +80,10 @@ pub(crate) enum Outcome {
 
 impl Session {
     pub(crate) fn start(store: Store, ttl: Duration) -> Arc<Self> {
+        // Alerts on rates have to see the zero before the first of each.
+        metrics::counter!("gochat_coord_leases_lost_total").increment(0);
+        metrics::counter!("gochat_coord_claims_lost_total").increment(0);
+        metrics::counter!("gochat_coord_beats_failed_total").increment(0);
         let inner = Arc::new(Inner {
             store,
             ttl,
