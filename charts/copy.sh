@@ -18,5 +18,5 @@ mode=${1:-}
 for file in crds/yaml/*.yaml; do copy "$file" "charts/gochat-crds/files/$(basename "$file")"; done
 copy observability/alerts.yaml charts/gochat-operator/files/alerts.yaml
 for file in observability/dashboards/*.json; do copy "$file" "charts/gochat-operator/files/dashboards/$(basename "$file")"; done
-[ ! -e operator/deploy/rules.yaml ] || copy operator/deploy/rules.yaml charts/gochat-operator/files/rules.yaml
+copy operator/deploy/rbac.yaml charts/gochat-operator/files/rbac.yaml
 exit $status

@@ -16,6 +16,8 @@ export GOCHAT_BIN=${CARGO_TARGET_DIR:-$PWD/target}/debug/gochat
 cargo test --workspace --no-fail-fast || failed+=("cargo test")
 e2e/browser/run.sh || failed+=("e2e/browser")
 scripts/e2e.sh || failed+=("e2e/kubernetes")
+# After the cluster, for which helm was built.
+charts/test.sh || failed+=("charts")
 # A cluster takes a gigabyte, and these tests have no use for it any more.
 [ -n "${E2E_KUBECONFIG:-}" ] || kind/down.sh || failed+=("kind/down.sh")
 
