@@ -1,0 +1,17 @@
+return {
+  status = "Degraded",
+  message = "no load",
+  obj = {
+    apiVersion = "gochat.io/v1alpha1",
+    kind = "GoChatRebalance",
+    metadata = {
+      name = "now",
+      generation = 1,
+    },
+    status = {
+      observedGeneration = 1,
+      phase = "Failed",
+      message = "no load was reported",
+    },
+  },
+}

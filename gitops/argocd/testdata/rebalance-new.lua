@@ -1,0 +1,15 @@
+return {
+  status = "Progressing",
+  obj = {
+    apiVersion = "gochat.io/v1alpha1",
+    kind = "GoChatRebalance",
+    metadata = {
+      name = "now",
+      generation = 1,
+    },
+    status = {
+      observedGeneration = 1,
+      phase = "New",
+    },
+  },
+}
