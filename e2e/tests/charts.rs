@@ -57,4 +57,6 @@ async fn an_api_server_takes_what_the_charts_render() {
         get.args(["get", "--namespace=gochat-system", what]);
         assert!(get.status().unwrap().success(), "{what}");
     }
+    let example = charts().join("../gitops/example/chat/gochatcluster.yaml");
+    assert_eq!(refused(&kubernetes, &fs::read_to_string(example).unwrap()), None);
 }
