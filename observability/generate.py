@@ -102,6 +102,12 @@ OPERATOR = [
         ("Changes of Kafka", "short", "Topics made and grown, in ten minutes.", [("sum by (change) (increase(gochat_operator_kafka_changes_total[10m]))", "{{change}}")]),
     ]),
     ("Decisions", [
+        ("Scaling", "short", "Changes of replicas, in ten minutes.", [("sum by (workload, direction) (increase(gochat_operator_scale_decisions_total[10m]))", "{{workload}} {{direction}}")]),
+        ("Moves", "short", "Slots given to another member, in ten minutes.", [("sum by (workload, reason) (increase(gochat_operator_moves_total[10m]))", "{{workload}} {{reason}}")]),
+        ("Imbalance", "short", "Load of the hottest member over its share, the highest of all clusters (1 is even); and how many clusters are outside of their band.", [
+            ("max(gochat_operator_hottest_ratio)", "hottest"),
+            ("max(gochat_operator_unbalanced_clusters)", "clusters outside"),
+        ]),
         ("Events", "short", "All that was decided, each with its numbers, in ten minutes: kubectl get events.", [("sum(increase(gochat_operator_events_total[10m]))", "events")]),
     ]),
 ]

@@ -14,6 +14,8 @@ cargo test --workspace --no-run
 export GOCHAT_BIN=${CARGO_TARGET_DIR:-$PWD/target}/debug/gochat
 
 cargo test --workspace --no-fail-fast || failed+=("cargo test")
+gitops/test.sh || failed+=("gitops")
+compose/test.sh || failed+=("compose")
 e2e/browser/run.sh || failed+=("e2e/browser")
 scripts/e2e.sh || failed+=("e2e/kubernetes")
 # After the cluster, for which helm was built.

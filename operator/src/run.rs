@@ -44,8 +44,8 @@ pub use crate::settings::{RunArgs, Settings};
 const DRAIN: Duration = Duration::from_secs(10);
 /// Changes of one cluster within so long are one look.
 const DEBOUNCE: Duration = Duration::from_millis(20);
-/// How often what is remembered of clusters that are gone is dropped.
-const SWEEP: Duration = Duration::from_secs(60);
+/// How often what is remembered of clusters that are gone is dropped, and what there is is counted.
+const SWEEP: Duration = Duration::from_secs(15);
 
 /// Runs until it is told to stop.
 pub async fn run(args: RunArgs) -> anyhow::Result<()> {
@@ -216,10 +216,9 @@ fn control(
     (run, store)
 }
 
-/// Drops what is remembered of clusters that are gone.
+/// Drops what is remembered of clusters that are gone, and counts the others.
 async fn sweep(context: Arc<Context>, stores: Vec<Store<GoChatCluster>>) {
     loop {
-        tokio::time::sleep(SWEEP).await;
         let there = |key: &ClusterKey| {
             let reference = ObjectRef::<GoChatCluster>::from(key);
             stores.iter().any(|store| store.get(&reference).is_some())
@@ -230,5 +229,9 @@ async fn sweep(context: Arc<Context>, stores: Vec<Store<GoChatCluster>>) {
         let clusters: usize = stores.iter().map(Store::len).sum();
         ::metrics::gauge!("gochat_operator_clusters").set(clusters as f64);
         ::metrics::gauge!("gochat_operator_children").set(context.children.len() as f64);
+        let (hottest, unbalanced) = context.views.imbalance().unwrap_or((0.0, 0));
+        ::metrics::gauge!("gochat_operator_hottest_ratio").set(hottest);
+        ::metrics::gauge!("gochat_operator_unbalanced_clusters").set(unbalanced as f64);
+        tokio::time::sleep(SWEEP).await;
     }
 }

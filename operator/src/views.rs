@@ -38,6 +38,15 @@ impl Views {
         self.wakeups.wake(cluster);
     }
 
+    /// Over all clusters: the highest load of a member over its share, and how many clusters are outside of their band.
+    /// `None` where no cluster has reported.
+    pub fn imbalance(&self) -> Option<(f64, usize)> {
+        let views = self.views.read();
+        let balances = || views.values().filter_map(|view| view.balance.as_ref());
+        let hottest = balances().map(|balance| balance.hottest).reduce(f64::max)?;
+        Some((hottest, balances().filter(|balance| balance.hottest > balance.band).count()))
+    }
+
     /// Of a cluster that is gone.
     pub fn forget(&self, cluster: &ClusterKey) {
         self.views.write().remove(cluster);

@@ -5,6 +5,7 @@
 //! dev        all of them on embedded engines, from a GoChatCluster
 //! migrate    the database's schema
 //! placement  show and move slots
+//! probe      whether a process here is ready, for Compose and the like
 //! bench      load and ledger (gochat-bench)
 //! settings   the sections of all of them, from file, environment and flags
 //! engines    connecting and waiting for what a service works with
@@ -14,6 +15,7 @@ mod dev;
 mod engines;
 mod migrate;
 mod placement;
+mod probe;
 #[cfg(test)]
 mod rendered;
 mod say;
@@ -74,6 +76,8 @@ enum Command {
     /// Shows who owns which slot, or moves one.
     #[command(after_help = placement::HELP)]
     Placement(placement::Args),
+    /// Asks a process that runs here whether it is ready; for health checks that are commands.
+    Probe(probe::Args),
     /// Generates load and keeps the ledger: what was accepted has to arrive, once and in order.
     Bench(gochat_bench::Args),
     /// Prints the version.
@@ -112,6 +116,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Migrate(args) => migrate::run(args).await,
         Command::Dev(args) => dev::run(args).await,
         Command::Placement(args) => placement::run(args).await,
+        Command::Probe(args) => probe::run(args).await,
         Command::Bench(args) => gochat_bench::run(args).await,
         Command::Version => {
             say::line(concat!("gochat ", env!("CARGO_PKG_VERSION")));

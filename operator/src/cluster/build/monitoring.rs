@@ -1,5 +1,8 @@
 //! What Prometheus scrapes and warns of, in the Prometheus Operator's resources.
 
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::objects::Objects;
@@ -28,82 +31,57 @@ fn pod_monitor(cluster: &ValidCluster) -> Value {
     })
 }
 
-/// An alert: name, expression with `SELECT` for the cluster's labels, for how long, severity, what it says.
-type Alert = (&'static str, &'static str, &'static str, &'static str, &'static str);
+/// The alerts, for all of Prometheus's users. Of a cluster are those of the group `gochat`, with its labels in each empty
+/// selector.
+const ALERTS: &str = include_str!("../../../../observability/alerts.yaml");
+const GROUP: &str = "gochat";
 
-const ALERTS: &[Alert] = &[
-    (
-        "GoChatGatewayGone",
-        "absent(gochat_gateway_connections{SELECT})",
-        "2m",
-        "critical",
-        "No gateway of CLUSTER reports: clients can't connect, or metrics are not scraped.",
-    ),
-    (
-        "GoChatLogUndeliverable",
-        "sum(rate(gochat_mq_failed_total{SELECT}[5m])) > 0",
-        "2m",
-        "critical",
-        "CLUSTER can't make records durable in Kafka: clients are told that their messages were not accepted.",
-    ),
-    (
-        "GoChatDatabaseFails",
-        "sum(rate(gochat_repo_failures_total{SELECT}[5m])) > 0",
-        "5m",
-        "critical",
-        "Calls of CLUSTER's repo fail: MySQL is away or refuses. Messages wait in the log.",
-    ),
-    (
-        "GoChatAcceptSlow",
-        "histogram_quantile(0.99, sum by (le) (rate(gochat_gateway_accept_seconds_bucket{SELECT}[5m]))) > 1",
-        "10m",
-        "warning",
-        "One in a hundred messages of CLUSTER takes more than a second to be accepted: look at Kafka.",
-    ),
-    (
-        "GoChatClientsSlow",
-        "sum(rate(gochat_gateway_dropped_pushes_total{SELECT}[5m])) > 0.05 * sum(rate(gochat_gateway_deliveries_total{SELECT}[5m]))",
-        "10m",
-        "warning",
-        "More than 5 % of CLUSTER's deliveries are dropped for clients that don't keep up; these sync instead.",
-    ),
-    (
-        "GoChatDeadLetters",
-        "sum(increase(gochat_logic_dead_letters_total{SELECT}[15m])) + sum(increase(gochat_task_dead_letters_total{SELECT}[15m])) > 0",
-        "0m",
-        "warning",
-        "CLUSTER put records aside that can't be processed: read its dead-letter topic.",
-    ),
-    (
-        "GoChatLeasesLost",
-        "sum(increase(gochat_coord_leases_lost_total{SELECT}[10m])) > 0",
-        "0m",
-        "warning",
-        "A member of CLUSTER could not renew its lease in time: the API server was away or slow, and its slots moved.",
-    ),
-    (
-        "GoChatRedisFails",
-        "sum(rate(gochat_cache_redis_failures_total{SELECT}[5m])) > 0",
-        "10m",
-        "warning",
-        "CLUSTER works without Redis: correct, and slower.",
-    ),
-];
+/// As far as they are changed here.
+#[derive(Deserialize)]
+struct Alerts {
+    groups: Vec<Group>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Group {
+    name: String,
+    rules: Vec<Alert>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Alert {
+    expr: String,
+    labels: BTreeMap<String, String>,
+    #[serde(flatten)]
+    rest: BTreeMap<String, Value>,
+}
 
 fn rules(cluster: &ValidCluster) -> Value {
-    let select = format!("namespace=\"{}\",gochat_io_cluster=\"{}\"", cluster.namespace, cluster.name);
-    let full = format!("{}/{}", cluster.namespace, cluster.name);
-    let rules: Vec<Value> = ALERTS
-        .iter()
-        .map(|(alert, expr, duration, severity, summary)| {
-            json!({
-                "alert": alert,
-                "expr": expr.replace("SELECT", &select),
-                "for": duration,
-                "labels": { "severity": severity, "cluster": cluster.name },
-                "annotations": { "summary": summary.replace("CLUSTER", &full) },
-            })
-        })
-        .collect();
-    json!({ "groups": [{ "name": "gochat", "rules": rules }] })
+    let select = format!("{{namespace=\"{}\",gochat_io_cluster=\"{}\"}}", cluster.namespace, cluster.name);
+    // Never fails: a test reads them.
+    let mut groups = serde_saphyr::from_str::<Alerts>(ALERTS).map(|alerts| alerts.groups).unwrap_or_default();
+    groups.retain(|group| group.name == GROUP);
+    for alert in groups.iter_mut().flat_map(|group| &mut group.rules) {
+        alert.expr = alert.expr.replace("{}", &select);
+        alert.labels.insert("namespace".to_owned(), cluster.namespace.clone());
+        alert.labels.insert("cluster".to_owned(), cluster.name.clone());
+    }
+    json!({ "groups": groups })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_metric_of_a_clusters_alerts_can_be_told_from_another_clusters() {
+        let alerts: Alerts = serde_saphyr::from_str(ALERTS).unwrap();
+        let group = alerts.groups.iter().find(|group| group.name == GROUP).unwrap();
+        assert!(group.rules.len() > 5);
+        for Alert { expr, .. } in &group.rules {
+            let metrics = expr.matches("gochat_").count() + expr.matches("process_").count();
+            assert_eq!(metrics, expr.matches("{}").count(), "{expr}");
+        }
+    }
 }
