@@ -4,7 +4,7 @@
 #
 #   E2E_KUBECONFIG=FILE   another cluster, with the operator installed; then also E2E_KAFKA (host:port), E2E_MYSQL and
 #                         E2E_REDIS (addresses as in the secrets of a GoChatCluster)
-#   scripts/e2e.sh [TEST …]   only those
+#   scripts/e2e.sh [--test NAME …]   only those files of e2e/kubernetes/tests
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -34,4 +34,4 @@ else
   export E2E_KAFKA=$KAFKA E2E_MYSQL=$MYSQL E2E_REDIS=$REDIS
 fi
 # One after another: they share two nodes, and some of them power one off.
-in_cluster cargo test --locked --offline -p gochat-e2e-kubernetes -- --test-threads=1 --nocapture "$@"
+in_cluster cargo test --locked --offline -p gochat-e2e-kubernetes "$@" -- --test-threads=1 --nocapture
