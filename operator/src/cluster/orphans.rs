@@ -45,7 +45,7 @@ pub(super) async fn delete(
                 uid: child.meta.uid.clone(),
                 resource_version: child.meta.resource_version.clone(),
             }),
-            propagation_policy: Some(PropagationPolicy::Background),
+            propagation_policy: Some(propagation(kind)),
             ..DeleteParams::default()
         };
         match api.delete(&name, &params).await {
@@ -56,6 +56,11 @@ pub(super) async fn delete(
         }
     }
     Ok(deleted)
+}
+
+/// A Job is there until its pods are gone: what waits for a migration waits for those.
+fn propagation(kind: &str) -> PropagationPolicy {
+    if kind == "Job" { PropagationPolicy::Foreground } else { PropagationPolicy::Background }
 }
 
 fn is_owned(meta: &ObjectMeta, owner: &str) -> bool {

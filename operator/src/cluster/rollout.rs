@@ -263,13 +263,19 @@ impl Migration {
                 }),
             ),
             Run::Absent => {
-                let other = facts.migrations.iter().find(|(_, job)| at_work(job));
+                // Two migrations never run at once: not even one that could not start yet, and does after all.
+                let unfinished = |(_, job): &(&String, &Job)| Run::of(Some(job)) == Run::Running;
+                let other = facts.migrations.iter().find(unfinished);
                 let mut workloads = ScaledWorkload::ALL.into_iter();
                 let changing = workloads.find(|workload| is_changing(*workload, facts, pods));
                 match (other, changing) {
-                    (Some((other, _)), _) => {
+                    (Some((other, job)), _) if at_work(job) => {
                         (false, moving(format!("Job {other}, of another version, still runs")))
                     }
+                    (Some((other, _)), _) => (
+                        false,
+                        moving(format!("Job {other}, of another version, has not started and goes first")),
+                    ),
                     (None, Some(workload)) => {
                         (false, moving(format!("{}: {}", workload.as_str(), pods.get(workload).text())))
                     }

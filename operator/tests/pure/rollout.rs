@@ -109,6 +109,20 @@ fn a_first_image_that_does_not_exist_can_be_corrected_at_once() {
 }
 
 #[test]
+fn a_migration_that_has_not_started_is_gone_before_the_next_is_made() {
+    let mut world = settled();
+    world.cluster.spec.image = Some("example.com/gochat:2".to_owned());
+    world.reconcile(usize::MAX);
+    world.cluster.spec.image = Some("example.com/gochat:3".to_owned());
+    // Killed before it deletes what is not wanted any more.
+    let last = world.decide().objects.in_order().len() - 1;
+    world.reconcile(last);
+    world.step_jobs();
+    world.settle();
+    assert!(images(&world).iter().all(|image| image.ends_with(":3")));
+}
+
+#[test]
 fn settings_of_one_workload_make_no_other_ones_pods_anew() {
     let mut world = settled();
     world.cluster.spec.limits.connections = Some(5_000);
