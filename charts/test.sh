@@ -23,6 +23,12 @@ oldest=(--kube-version 1.34.0)
 render() { helm template "$1" "$2" --namespace gochat-system "${oldest[@]}" "${@:3}"; }
 
 helm lint --strict --quiet "${oldest[@]}" gochat-crds gochat-operator || fail "lint"
+if ./check.py "$made/examples"; then
+  ../scripts/schemas.py "$made/examples" >/dev/null || fail "Artifact Hub's examples"
+else
+  failed=1
+fi
+rm -f "$made/examples"
 
 # Each file of values gives one golden file.
 for values in values/*.yaml; do
@@ -69,6 +75,21 @@ refused gochat-operator replicas --set replicas=0
 refused gochat-operator namespaces --set 'namespaces={Not A Name}'
 refused gochat-operator podMonitor --set podMonitor.enable=true
 refused gochat-crds retain --set retain=true
+
+# Too old a Kubernetes is refused; for the newest one the same is rendered.
+! helm template gochat gochat-operator --kube-version 1.33.9 >/dev/null 2>&1 || fail "Kubernetes 1.33 is taken"
+helm template gochat gochat-operator --namespace gochat-system --kube-version 1.37.2 --values values/everything.yaml |
+  cmp -s - "$made/everything.yaml" || fail "other objects are rendered for Kubernetes 1.37"
+
+# What an installation says: which namespaces, and a chat system that the definitions take.
+# `helm install` renders NOTES.txt only before a cluster, so here it is a template like the others.
+cp -r gochat-operator "$made/chart"
+{ echo 'notes: |'; sed 's/^/  /' gochat-operator/templates/NOTES.txt; } >"$made/chart/templates/notes.yaml"
+notes() { render gochat "$made/chart" --show-only templates/notes.yaml "$@" | sed 's/^  //'; }
+grep -q 'watches all namespaces' <<<"$(notes)" || fail "NOTES don't say that all namespaces are watched"
+grep -q 'watches chat-a, chat-b' <<<"$(notes --values values/namespaces.yaml)" || fail "NOTES don't name the namespaces"
+notes | sed -n '/<<YAML$/,/^  YAML$/p' | sed '1d;$d' >"$made/notes"
+../scripts/schemas.py "$made/notes" >/dev/null || fail "the chat system in NOTES"
 
 # A newer definition reaches the cluster, and an uninstall leaves it.
 [ "$(grep -c 'helm.sh/resource-policy: keep' "$made/install.yaml")" = 4 ] || fail "not every definition is kept"

@@ -14,6 +14,7 @@ cargo test --workspace --no-run
 export GOCHAT_BIN=${CARGO_TARGET_DIR:-$PWD/target}/debug/gochat
 
 cargo test --workspace --no-fail-fast || failed+=("cargo test")
+scripts/schemas.py || failed+=("schemas")
 gitops/test.sh || failed+=("gitops")
 compose/test.sh || failed+=("compose")
 e2e/browser/run.sh || failed+=("e2e/browser")

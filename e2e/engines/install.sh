@@ -64,6 +64,7 @@ if wants surroundings; then
   need lua5.4 has lua5.4
   need docker-compose has docker-compose
   need python3-yaml python3 -c 'import yaml'
+  need python3-jsonschema python3 -c 'import jsonschema'
 fi
 
 # Debian's packages start their service when installed; this keeps them from it, for the time of the call.
