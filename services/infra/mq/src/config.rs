@@ -23,8 +23,8 @@ pub struct MqConfig {
     pub path: String,
     /// Topics are named `<prefix>.upstream` and so on.
     pub prefix: String,
-    /// How long the producer waits for more records of a batch, 0 to 100 ms. Kafka only: the embedded log batches
-    /// what comes while it syncs.
+    /// How long a busy producer waits for more records of a batch, 0 to 100 ms; one with little to write does not wait.
+    /// Kafka only: the embedded log batches what comes while it syncs.
     #[serde(with = "humantime_serde")]
     pub linger: Duration,
     /// After which a record that could not be made durable fails, 1 s to 5 min.
@@ -74,7 +74,7 @@ impl Default for MqConfig {
             bootstrap: String::new(),
             path: String::new(),
             prefix: "gochat".into(),
-            linger: Duration::from_millis(1),
+            linger: Duration::from_millis(5),
             delivery_timeout: Duration::from_secs(30),
             queue_records: 100_000,
             queue_bytes: 64 << 20,

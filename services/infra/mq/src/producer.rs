@@ -39,11 +39,9 @@ impl Producer {
     /// # Errors
     /// `QueueFull`, `TooLarge` and `NoPartition` as soon as it is known; Kafka's unknown partition may come from the
     /// `Delivery` instead.
-    // By value: a backend may keep it.
-    #[allow(clippy::needless_pass_by_value)]
     pub fn send(&self, record: Record) -> Result<Delivery, MqError> {
         let outcome = record.checked_size().and_then(|bytes| match &self.backend {
-            Backend::Kafka(producer) => producer.send(&record),
+            Backend::Kafka(producer) => producer.send(record),
             Backend::Embedded(log) => log.append(&record, bytes),
         });
         self.meters.sent(&outcome);

@@ -2,16 +2,21 @@
 //!
 //! ```text
 //! Kafka ── settings (ours, then `tls` and `sasl`, then `properties`, then what the guarantees rest on)
-//!  ├─ producer  one librdkafka client and its thread; replaced if librdkafka declares it dead
+//!  ├─ producer  holds records as long as `pace` says; replaces a client that librdkafka declares dead
+//!  │   ├─ client    one librdkafka client
+//!  │   └─ reports   a task that takes its delivery reports when librdkafka rings
 //!  ├─ consumer  explicit assignment, no membership; placement is GoChat's own
 //!  └─ admin     topics, partition counts
 //! ```
 
 mod admin;
 mod call;
+mod client;
 mod consumer;
 mod context;
+mod pace;
 mod producer;
+mod reports;
 
 use std::sync::Arc;
 
