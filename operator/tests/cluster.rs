@@ -69,7 +69,7 @@ async fn what_is_steady_is_not_written_even_by_an_operator_that_was_just_started
     let _kubelet = Kubelet::start(world.client.clone(), &world.namespace);
     world.stores("sample").await;
     world.apply("sample", NOBODY, |_| {}).await;
-    world.there::<Deployment>(&name(ScaledWorkload::Gateway)).await;
+    world.condition("sample", "DependenciesReady", "False", Some("KafkaAway")).await;
     world.quiet(QUIET).await;
     assert!(world.writes(SystemTime::UNIX_EPOCH).len() > 20, "what is written is seen");
 
@@ -77,7 +77,8 @@ async fn what_is_steady_is_not_written_even_by_an_operator_that_was_just_started
     world.apply("sample", NOBODY, |_| {}).await;
     operator.stop().await;
     let operator = world.operator().await;
-    tokio::time::sleep(Duration::from_secs(8)).await;
+    // Longer than it asks a Kafka that is away: what it hears then it has heard before.
+    tokio::time::sleep(Duration::from_secs(12)).await;
     let writes: Vec<_> = world.writes(begun).into_iter().map(|r| (r.verb, r.resource, r.name)).collect();
     assert_eq!(writes, []);
     operator.stop().await;

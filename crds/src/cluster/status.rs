@@ -5,6 +5,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::scaler::ScaledWorkload;
+
 /// What is true of a cluster.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -111,6 +113,28 @@ pub struct Workloads {
     /// Large fan-outs, jobs, push.
     #[serde(default)]
     pub task: WorkloadStatus,
+}
+
+impl Workloads {
+    /// That of a workload.
+    pub const fn get(&self, workload: ScaledWorkload) -> &WorkloadStatus {
+        match workload {
+            ScaledWorkload::Gateway => &self.gateway,
+            ScaledWorkload::Logic => &self.logic,
+            ScaledWorkload::Repo => &self.repo,
+            ScaledWorkload::Task => &self.task,
+        }
+    }
+
+    /// That of a workload, to change it.
+    pub const fn get_mut(&mut self, workload: ScaledWorkload) -> &mut WorkloadStatus {
+        match workload {
+            ScaledWorkload::Gateway => &mut self.gateway,
+            ScaledWorkload::Logic => &mut self.logic,
+            ScaledWorkload::Repo => &mut self.repo,
+            ScaledWorkload::Task => &mut self.task,
+        }
+    }
 }
 
 /// One workload.

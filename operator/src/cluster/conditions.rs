@@ -249,9 +249,9 @@ fn kafka(cluster: &ValidCluster, facts: &Facts) -> Verdict {
         KafkaFacts::Unknown => {
             return verdict(Holds::Unknown, Reason::KafkaNotAsked, "Kafka has not been asked yet");
         }
-        KafkaFacts::Away { since, why } => {
+        KafkaFacts::Away { why } => {
             let bootstrap = &cluster.spec.kafka.bootstrap;
-            let text = format!("Kafka at {bootstrap} does not answer since {}: {why}", since.0);
+            let text = format!("Kafka at {bootstrap} does not answer: {why}");
             return verdict(Holds::False, Reason::KafkaAway, text);
         }
         KafkaFacts::Seen { topics, refused } => (topics, refused),

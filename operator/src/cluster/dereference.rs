@@ -6,7 +6,6 @@ use gochat_crds::{GoChatScaler, ScaledWorkload};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Service;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::live::LiveView;
 
@@ -59,9 +58,7 @@ pub enum KafkaFacts {
     Unknown,
     /// It does not answer, or does not let us in.
     Away {
-        /// Since when.
-        since: Time,
-        /// What it said.
+        /// What it said. Since when is not here: an operator that was just started does not know, and the condition does.
         why: String,
     },
     /// It answered.

@@ -114,12 +114,8 @@ async fn look(cluster: &GoChatCluster, context: &Context, key: &ClusterKey) -> R
     report::events(&context.events, cluster, keys.note, &outcome, &deleted);
     let now = Time(Timestamp::now());
     let mut status = super::status::status(cluster, desired.as_ref(), &facts, &outcome.applied, &now);
-    report::keep_unknown(
-        cluster,
-        &mut status,
-        facts.kafka == KafkaFacts::Unknown,
-        context.views.get(key).is_none(),
-    );
+    let unasked = facts.kafka == KafkaFacts::Unknown;
+    report::keep_unknown(cluster, &mut status, unasked, context.views.get(key).as_ref());
     report::scalers(context, key, &facts, &status).await?;
     report::status(context, key, cluster, status).await?;
 

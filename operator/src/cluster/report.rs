@@ -1,6 +1,7 @@
 //! The last step: what was done becomes Events, what is true becomes status. Nothing is written that is there already.
 
 use gochat_crds::{ClusterStatus, ConditionType, GoChatCluster, GoChatScaler, ScaledWorkload, ScalerStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, Patch, PatchParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Resource, ResourceExt as _};
@@ -13,6 +14,7 @@ use super::apply::Outcome;
 use super::dereference::Facts;
 use super::reconcile::{Context, Error};
 use crate::events::Events;
+use crate::live::LiveView;
 use crate::names;
 
 /// Tells what was done.
@@ -38,20 +40,40 @@ pub(super) fn events(
 }
 
 /// An operator that was just started has asked neither Kafka nor the pods: what the status says of them stays until it has.
-/// Otherwise each restart would write every cluster's status twice.
-pub(super) fn keep_unknown(cluster: &GoChatCluster, status: &mut ClusterStatus, kafka: bool, live: bool) {
+/// And the numbers that it then finds are no news while they mean the same. Otherwise each restart would write every status.
+pub(super) fn keep_unknown(
+    cluster: &GoChatCluster,
+    status: &mut ClusterStatus,
+    kafka: bool,
+    live: Option<&LiveView>,
+) {
     use ConditionType::{Balanced, Degraded, DependenciesReady, ScalingActive, Stalled};
     let before =
         cluster.status.as_ref().filter(|before| before.observed_generation == status.observed_generation);
     let Some(before) = before else { return };
     let by_kafka = [DependenciesReady, Degraded, Stalled].iter().filter(|_| kafka);
-    let by_live = [Balanced, ScalingActive].iter().filter(|_| live);
+    let by_live = [Balanced, ScalingActive].iter().filter(|_| live.is_none());
     for kind in by_kafka.chain(by_live).map(|kind| kind.as_str()) {
         let old = before.conditions.iter().find(|condition| condition.type_ == kind);
         let new = status.conditions.iter_mut().find(|condition| condition.type_ == kind);
         if let (Some(old), Some(new)) = (old, new) {
             new.clone_from(old);
         }
+    }
+    if live.and_then(|view| view.balance.as_ref()).is_some_and(|balance| balance.first) {
+        let verdict = |condition: &Condition| (condition.status.clone(), condition.reason.clone());
+        let of = |condition: &&Condition| condition.type_ == Balanced.as_str();
+        let old = before.conditions.iter().find(of);
+        let new = status.conditions.iter_mut().find(|condition| of(&&**condition));
+        if let (Some(old), Some(new)) = (old, new)
+            && verdict(old) == verdict(new)
+        {
+            new.message.clone_from(&old.message);
+        }
+    }
+    for workload in ScaledWorkload::ALL.into_iter().filter(|_| live.is_none()) {
+        let scaling = &mut status.workloads.get_mut(workload).scaling;
+        *scaling = scaling.take().or_else(|| before.workloads.get(workload).scaling.clone());
     }
 }
 
@@ -91,16 +113,10 @@ pub(super) async fn scalers(
 ) -> Result<(), Error> {
     for (workload, scaler) in &facts.scalers {
         let deployment = facts.deployments.get(workload);
-        let of_cluster = match workload {
-            ScaledWorkload::Gateway => &status.workloads.gateway,
-            ScaledWorkload::Logic => &status.workloads.logic,
-            ScaledWorkload::Repo => &status.workloads.repo,
-            ScaledWorkload::Task => &status.workloads.task,
-        };
         let wanted = ScalerStatus {
             replicas: deployment.and_then(|d| d.status.as_ref()?.replicas).unwrap_or_default(),
             selector: names::selector_text(&key.name, *workload),
-            reason: of_cluster.scaling.clone(),
+            reason: status.workloads.get(*workload).scaling.clone(),
         };
         if scaler.status.as_ref() != Some(&wanted) {
             write::<GoChatScaler, _>(context, key, &scaler.name_any(), &wanted).await?;

@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use gochat_chassis::resilience::Backoff;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use k8s_openapi::jiff::Timestamp;
 use rand::RngExt as _;
 use tokio::time::{Instant, sleep_until};
 
@@ -91,15 +89,11 @@ async fn look(
     match asked {
         Err(why) => {
             for (key, interest) in group {
-                let since = match &interest.facts {
-                    KafkaFacts::Away { since, .. } => since.clone(),
-                    _ => Time(Timestamp::now()),
-                };
                 if !interest.told_away {
                     shared.events.tell(interest.about.clone(), true, "KafkaAway", why.clone());
                 }
                 let wait = AWAY.ceiling(interest.failures).mul_f64(rand::rng().random_range(0.5..=1.0));
-                let facts = KafkaFacts::Away { since, why: why.clone() };
+                let facts = KafkaFacts::Away { why: why.clone() };
                 seen(shared, &key, &interest, facts, wait);
             }
             (connection, None)

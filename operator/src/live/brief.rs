@@ -27,12 +27,14 @@ pub struct Brief {
     pub(super) workloads: Each<Share>,
     /// Why nothing should be scaled for the moment.
     pub(super) frozen: Option<Frozen>,
+    /// Whether it is known by now that nothing is: a Kafka that was not asked yet may be away.
+    pub(super) is_known: bool,
     /// Look, and change nothing.
     pub(super) paused: bool,
 }
 
 /// One workload of it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Share {
     /// Pods that are asked for.
     pub(super) replicas: u32,
@@ -40,18 +42,22 @@ pub(super) struct Share {
     pub(super) ours: bool,
     /// CPU cores that a pod requests.
     pub(super) cores: Option<f64>,
+    /// What the status says of its scaling.
+    pub(super) said: Option<String>,
 }
 
 impl Brief {
     /// By what a reconcile has read and decided.
     pub fn of(cluster: &GoChatCluster, desired: &Desired, facts: &Facts, paused: bool) -> Self {
-        let share = |workload: ScaledWorkload| {
-            let workload = desired.cluster.workloads.get(workload);
+        let said = |workload| cluster.status.as_ref()?.workloads.get(workload).scaling.clone();
+        let share = |scaled: ScaledWorkload| {
+            let workload = desired.cluster.workloads.get(scaled);
             let requests = workload.pod.resources.requests.as_ref();
             Share {
                 replicas: workload.scale.replicas,
                 ours: workload.scale.decider == Decider::Operator,
                 cores: requests.and_then(|requests| cores(requests.get("cpu")?)),
+                said: said(scaled),
             }
         };
         let frozen = match (&facts.kafka, &desired.rollout.progress) {
@@ -67,6 +73,7 @@ impl Brief {
             spec: Arc::new(desired.cluster.spec.clone()),
             workloads: Each::make(share),
             frozen,
+            is_known: facts.kafka != KafkaFacts::Unknown,
             paused,
         }
     }

@@ -20,8 +20,8 @@ use super::{Brief, LiveView, Shared};
 const BUSY: Duration = Duration::from_secs(1);
 /// Between two looks when nothing does.
 const STEADY: Duration = Duration::from_secs(5);
-/// In which every member has reported.
-const SETTLE: Duration = Duration::from_secs(5);
+/// In which every member has reported, and Kafka has answered or not.
+const SETTLE: Duration = Duration::from_secs(15);
 /// However much is heard, no more looks than this.
 const LEAST: Duration = Duration::from_millis(100);
 
@@ -41,7 +41,8 @@ pub(super) async fn keep(shared: Arc<Shared>, mut briefs: watch::Receiver<Arc<Br
     loop {
         let brief = Arc::clone(&briefs.borrow_and_update());
         let earliest = Instant::now() + LEAST;
-        let pause = state.look(&shared, &brief).await;
+        // On the heap, and only for as long as it takes: a thousand of these tasks wait at any time.
+        let pause = Box::pin(state.look(&shared, &brief)).await;
         tokio::select! {
             () = changed.notified() => {}
             // Without pods that run there is nothing that time could change.
@@ -94,6 +95,14 @@ impl State {
                 Crew { handovers: seen.handovers, slots: Some(brief.slots(placed.workload)), draining };
             crews.insert(super::brief::scaled(placed.workload), crew);
         }
+        // What an operator knows that began a moment ago is not what is so: nothing is decided and the status stays as it is
+        // until the members had their chance to report.
+        let silent = |sight: &Sight| sight.pod.ready && sight.pod.address.is_some() && sight.heard.is_none();
+        let heard_all =
+            !sights.values().any(|sight| sight.pod.workload != ScaledWorkload::Repo && silent(sight));
+        if !(heard_all && brief.is_known) && instant.duration_since(self.begun) < SETTLE {
+            return Some(BUSY);
+        }
         let heard = |workload: ScaledWorkload| {
             let reports = of(&sights, workload).filter(|(_, sight)| sight.pod.ready && !sight.pod.leaving);
             reports.map(|(_, sight)| sight.heard.clone()).collect::<Vec<_>>()
@@ -102,16 +111,8 @@ impl State {
         if self.scaled.panics() {
             pause = pause.map(|_| BUSY);
         }
-        // What an operator knows that began a moment ago is not what is so: the status stays as it is until the members
-        // had their chance to report.
-        let silent = |sight: &Sight| sight.pod.ready && sight.pod.address.is_some() && sight.heard.is_none();
-        let heard_all =
-            !sights.values().any(|sight| sight.pod.workload != ScaledWorkload::Repo && silent(sight));
-        if heard_all || instant.duration_since(self.begun) >= SETTLE {
-            shared.views.set(&brief.key, LiveView { wanted, scaling, balance });
-            return pause;
-        }
-        Some(BUSY)
+        shared.views.set(&brief.key, LiveView { wanted, scaling, balance });
+        pause
     }
 
     /// Brings streams and memories up to date with the pods that are there.

@@ -96,6 +96,8 @@ pub struct Balance {
     pub band: f64,
     /// For people, with the numbers.
     pub text: String,
+    /// The first since the operator began: other words for what the status says already are no news.
+    pub first: bool,
 }
 
 /// The live part of all clusters. Cheap to clone.

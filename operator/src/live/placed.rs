@@ -69,6 +69,7 @@ pub(super) struct Placed {
     /// When there was a member first.
     since: Option<Instant>,
     summary_at: Option<Instant>,
+    begun: Instant,
     published: Option<(Instant, Balance)>,
     /// Of the rebalance that moves: how many were moved, and since when.
     progress: Option<(String, i32, Instant)>,
@@ -87,6 +88,7 @@ impl Placed {
             reason: None,
             since: None,
             summary_at: None,
+            begun: Instant::now(),
             published: None,
             progress: None,
         }
@@ -230,7 +232,9 @@ impl Placed {
         summary: Option<&LoadSummary>,
     ) {
         let before = object.status.clone().unwrap_or_default();
-        let due = self.summary_at.is_none_or(|at| moment.instant.duration_since(at) >= SUMMARY_EVERY);
+        // What is there was written by an operator that knew all: one that was just started may not have heard all yet.
+        let written = self.summary_at.or_else(|| before.load.as_ref().map(|_| self.begun));
+        let due = written.is_none_or(|at| moment.instant.duration_since(at) >= SUMMARY_EVERY);
         let load =
             if is_news(before.load.as_ref(), summary, due) { summary.cloned() } else { before.load.clone() };
         let status = PlacementStatus {
@@ -286,6 +290,8 @@ impl Placed {
 
     fn publish(&mut self, now: Instant, picture: &Picture, balance: &planner::Balance) {
         let (hottest, band) = (balance.imbalance(), balance.limit());
+        // What the planner finds within the band is within it: 16 slots of 3 members are, and not by the last bit of a fraction.
+        let hottest = if balance.within_band() { hottest.min(band) } else { hottest };
         let within = |hottest: f64, band: f64| hottest <= band;
         let keep = self.published.as_ref().is_some_and(|(at, before)| {
             within(before.hottest, before.band) == within(hottest, band)
@@ -302,7 +308,8 @@ impl Placed {
             }
             None => format!("{}: no load", self.workload.as_str()),
         };
-        self.published = Some((now, Balance { hottest, band, text }));
+        let first = self.published.is_none();
+        self.published = Some((now, Balance { hottest, band, text, first }));
     }
 }
 

@@ -28,7 +28,11 @@ pub(super) struct Crew {
 
 /// One autoscaler a workload that has autoscaling, and is not scaled by somebody else.
 #[derive(Default)]
-pub(super) struct Scaled(BTreeMap<ScaledWorkload, One>);
+pub(super) struct Scaled {
+    ones: BTreeMap<ScaledWorkload, One>,
+    /// It has decided before.
+    begun: bool,
+}
 
 struct One {
     scaling: Scaling,
@@ -45,7 +49,7 @@ type Kind = (Discriminant<Reason>, Option<Limit>);
 impl Scaled {
     /// Whether load doubled within seconds somewhere.
     pub(super) fn panics(&self) -> bool {
-        self.0.values().any(|one| one.panics)
+        self.ones.values().any(|one| one.panics)
     }
 
     /// Decides for each; `heard` gives what each ready pod of a workload reports.
@@ -58,14 +62,18 @@ impl Scaled {
         crews: &BTreeMap<ScaledWorkload, Crew>,
         heard: impl Fn(ScaledWorkload) -> Vec<Option<Heard>>,
     ) -> (BTreeMap<ScaledWorkload, Wanted>, Signal) {
+        let begins = !std::mem::replace(&mut self.begun, true);
         for workload in ScaledWorkload::ALL {
             let share = brief.workloads.get(workload);
             let scaling = Scaling::of(&brief.spec, workload, share.cores).filter(|_| share.ours);
             let Some(scaling) = scaling else {
-                self.0.remove(&workload);
+                self.ones.remove(&workload);
                 continue;
             };
-            let one = self.0.entry(workload).or_insert_with(|| One::new(scaling.clone()));
+            // An operator that was just started goes on with what is there, and with what its predecessor said of it.
+            let inherited = || share.said.clone().filter(|_| begins);
+            let wanted = || Some(Wanted { replicas: share.replicas, reason: inherited()? });
+            let one = self.ones.entry(workload).or_insert_with(|| One::new(scaling.clone(), wanted()));
             one.follow(scaling);
             let pods = heard(workload);
             let crew = crews.get(&workload).copied().unwrap_or_default();
@@ -81,16 +89,16 @@ impl Scaled {
                 metrics::counter!("gochat_operator_scale_decisions_total", &labels).increment(1);
             }
         }
-        let wanted = self.0.iter().filter_map(|(workload, one)| Some((*workload, one.wanted.clone()?)));
+        let wanted = self.ones.iter().filter_map(|(workload, one)| Some((*workload, one.wanted.clone()?)));
         (wanted.collect(), self.signal())
     }
 
     fn signal(&self) -> Signal {
-        if self.0.is_empty() {
+        if self.ones.is_empty() {
             return Signal::Fixed;
         }
         let missing: Vec<_> = self
-            .0
+            .ones
             .iter()
             .filter_map(|(workload, one)| Some(format!("{}: {}", workload.as_str(), one.missing.as_ref()?)))
             .collect();
@@ -99,12 +107,12 @@ impl Scaled {
 }
 
 impl One {
-    fn new(scaling: Scaling) -> Self {
+    fn new(scaling: Scaling, wanted: Option<Wanted>) -> Self {
         Self {
             autoscaler: Autoscaler::new(scaling.policy.clone()),
             scaling,
             backlog: Backlog::default(),
-            wanted: None,
+            wanted,
             kind: None,
             missing: None,
             panics: false,
@@ -152,8 +160,9 @@ impl One {
         let news = known != Some(decision.replicas);
         // It is repeated until the number of pods follows; only the first time is it told.
         let changed = news && decision.is_change();
-        let old = self.kind.is_some_and(|(_, at)| instant.duration_since(at) >= REASON_EVERY);
-        if news || (old && self.kind.is_some_and(|(before, _)| before != kind)) {
+        let (before, at) = *self.kind.get_or_insert((kind, instant));
+        let old = instant.duration_since(at) >= REASON_EVERY;
+        if news || (old && before != kind) {
             self.wanted = Some(Wanted { replicas: decision.replicas, reason: decision.to_string() });
             self.kind = Some((kind, instant));
         }

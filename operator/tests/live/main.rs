@@ -6,7 +6,7 @@ mod plane;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use gochat_crds::{GoChatRebalance, GoChatScaler, RebalancePhase, RebalanceStatus};
 use gochat_engines::Kafka;
@@ -167,6 +167,51 @@ async fn an_operator_that_begins_anew_goes_on_with_the_rebalance_that_it_finds()
     let done = until(&world, "even", "done", |status| status.phase == RebalancePhase::Done).await;
     assert_eq!(done.moved, done.total);
     assert!(plane.dealt().await.spec.epoch >= before.spec.epoch);
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_that_begins_anew_writes_nothing_where_nothing_has_changed() {
+    let Some(world) = World::new("an_operator_that_begins_anew_writes_nothing").await else { return };
+    if gochat_engines::missing("an_operator_that_begins_anew", &[gochat_engines::Engine::Kafka]) {
+        return;
+    }
+    let kafka = Kafka::start().await.unwrap();
+    world.stores("chat").await;
+    let operator = world.operator().await;
+    let scaled = |spec: &mut Value| {
+        spec["spec"]["kafka"]["topics"]["replication"] = 1.into();
+        let gateway = json!({ "min": 1, "max": 9, "targets": { "connections": 1_000 } });
+        spec["spec"]["gateway"]["autoscaling"] = gateway;
+        spec["spec"]["logic"] = json!({ "autoscaling": { "min": 2, "max": 4 } });
+    };
+    world.apply("chat", &kafka.address(), scaled).await;
+    let mut gateway = Plane::start(&world, "chat", "gateway", 1).await;
+    gateway.connections(2_000);
+    let scaler = world.api::<GoChatScaler>();
+    eventually("three gateways are asked for", || async {
+        let scaler = scaler.get("chat-gateway").await.map_err(|error| error.to_string())?;
+        if scaler.spec.replicas == Some(3) { Ok(()) } else { Err(format!("{:?}", scaler.spec)) }
+    })
+    .await;
+    gateway.connections(700);
+    gateway.join("chat-gateway-m1").await;
+    gateway.join("chat-gateway-m2").await;
+    let logic = Plane::start(&world, "chat", "logic", 2).await;
+    logic.load(|slot| 1_000.0 + f64::from(slot));
+    world.condition("chat", "Balanced", "True", None).await;
+    world.condition("chat", "ScalingActive", "True", None).await;
+    gateway.dealt().await;
+    logic.dealt().await;
+    world.quiet(Duration::from_secs(8)).await;
+
+    let before = world.cluster("chat").await;
+    let begun = SystemTime::now();
+    operator.stop().await;
+    let operator = world.operator().await;
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    let writes: Vec<_> = world.writes(begun).into_iter().map(|r| (r.verb, r.resource, r.name)).collect();
+    assert_eq!(writes, [], "{:#?} became {:#?}", before.status, world.cluster("chat").await.status);
     operator.stop().await;
 }
 
