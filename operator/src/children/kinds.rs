@@ -14,7 +14,7 @@ use kube::api::{DynamicObject, ObjectMeta, TypeMeta};
 use kube::core::{ApiResource, GroupVersionKind};
 
 use super::digest;
-use crate::names;
+use crate::names::FIELD_MANAGER;
 
 /// A kind that the operator builds.
 #[derive(Debug)]
@@ -61,11 +61,10 @@ impl Kind {
         KINDS.iter().find(|kind| kind.kind == name)
     }
 
-    /// Splits an object into what is kept of it.
-    pub(super) fn keep(&self, mut object: DynamicObject) -> (ObjectMeta, Option<Arc<str>>) {
-        let meta = trimmed(&object.metadata);
+    /// What is kept of an object as JSON; `None` where nobody reads it.
+    pub(super) fn keep(&self, mut object: DynamicObject) -> Option<Arc<str>> {
         if !self.is_read {
-            return (meta, None);
+            return None;
         }
         if self.kind == "Deployment"
             && let Some(template) = digest::applied(&object).pointer_mut("/spec/template")
@@ -75,12 +74,25 @@ impl Kind {
             // the defaults and what others have added.
             *there = template.take();
         }
-        // Who owns a scaler's replicas is what decides who scales.
-        if self.kind != "GoChatScaler" {
-            object.metadata.managed_fields = None;
+        if self.kind == "Job"
+            && let Some(parts) = object.data.as_object_mut()
+        {
+            // How far it is, and nothing else.
+            parts.remove("spec");
         }
-        let body = serde_json::to_string(&object).map(Arc::from);
-        (meta, body.ok())
+        // Whether somebody else owns a scaler's replicas is what decides who scales.
+        let managed_fields = object.metadata.managed_fields.filter(|_| self.kind == "GoChatScaler");
+        let managed_fields = managed_fields.map(|mut entries| {
+            entries.retain(|entry| entry.manager.as_deref() != Some(FIELD_MANAGER));
+            entries
+        });
+        object.metadata = ObjectMeta {
+            name: object.metadata.name,
+            generation: object.metadata.generation,
+            managed_fields,
+            ..ObjectMeta::default()
+        };
+        serde_json::to_string(&object).ok().map(Arc::from)
     }
 }
 
@@ -91,19 +103,4 @@ fn built_in<K: Resource<DynamicType = ()>>(kind: &'static str, is_read: bool) ->
 fn optional(group: &str, version: &str, kind: &'static str) -> Kind {
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
     Kind { kind, resource, optional: true, is_read: false }
-}
-
-/// What somebody reads of an object's metadata.
-fn trimmed(meta: &ObjectMeta) -> ObjectMeta {
-    let mut labels = meta.labels.clone().unwrap_or_default();
-    labels.retain(|name, _| name == names::WORKLOAD);
-    ObjectMeta {
-        name: meta.name.clone(),
-        uid: meta.uid.clone(),
-        resource_version: meta.resource_version.clone(),
-        owner_references: meta.owner_references.clone(),
-        deletion_timestamp: meta.deletion_timestamp.clone(),
-        labels: Some(labels),
-        ..ObjectMeta::default()
-    }
 }

@@ -26,6 +26,9 @@ use crate::wakeups::Wakeups;
 /// How soon a kind that was installed is used.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
+/// Objects that are listed at once: parsed, each takes tens of KiB for a moment, and all kinds are listed at the same time.
+const PAGE: u32 = 100;
+
 /// The watches, and what is known of them.
 #[derive(Clone, Debug)]
 pub struct Watches {
@@ -127,9 +130,11 @@ impl Watches {
     }
 
     fn seen(&self, kind: &'static Kind, object: DynamicObject) -> Option<(ClusterKey, super::ChildKey)> {
-        let seen = self.children.seen(kind, object)?;
-        self.wakeups.wake(&seen.0);
-        Some(seen)
+        let (cluster, key, news) = self.children.seen(kind, object)?;
+        if news {
+            self.wakeups.wake(&cluster);
+        }
+        Some((cluster, key))
     }
 
     fn done(&self) {
@@ -200,7 +205,8 @@ impl Watches {
 }
 
 fn ours() -> watcher::Config {
-    watcher::Config::default().labels(&format!("{}={}", names::APP_MANAGED_BY, names::FIELD_MANAGER))
+    let ours = format!("{}={}", names::APP_MANAGED_BY, names::FIELD_MANAGER);
+    watcher::Config::default().labels(&ours).page_size(PAGE)
 }
 
 /// Whether the API server has a kind. Where it can't be asked, it has not: nothing of that kind is built then.

@@ -81,7 +81,7 @@ async fn stop_pods(context: &Context, key: &ClusterKey) -> Result<bool, Error> {
         let name = names::workload(&key.name, workload);
         let Some(child) = context.children.of(key).remove(&("Deployment", name.clone())) else { continue };
         any = true;
-        if child.meta.deletion_timestamp.is_some() {
+        if child.meta.leaving {
             continue;
         }
         match api.delete(&name, &DeleteParams::foreground()).await {

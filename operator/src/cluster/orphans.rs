@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use kube::ResourceExt as _;
-use kube::api::{Api, DeleteParams, DynamicObject, ObjectMeta, Preconditions, PropagationPolicy};
+use kube::api::{Api, DeleteParams, DynamicObject, PropagationPolicy};
 
 use super::ClusterKey;
 use super::build::Objects;
@@ -29,11 +29,11 @@ pub(super) async fn delete(
         .collect();
     let mut deleted = Vec::new();
     for ((kind, name), child) in context.children.of(key) {
-        let gone = child.meta.deletion_timestamp.is_some();
-        if gone
-            || !is_owned(&child.meta, owner)
+        let meta = &child.meta;
+        if meta.leaving
+            || !meta.is_controlled(owner)
             || wanted.contains(&(kind.to_owned(), name.clone()))
-            || objects.spares(kind, &child.meta)
+            || objects.spares(kind, &name, meta.component.as_deref())
         {
             continue;
         }
@@ -41,10 +41,7 @@ pub(super) async fn delete(
         let api: Api<DynamicObject> =
             Api::namespaced_with(context.client.clone(), &key.namespace, &known.resource);
         let params = DeleteParams {
-            preconditions: Some(Preconditions {
-                uid: child.meta.uid.clone(),
-                resource_version: child.meta.resource_version.clone(),
-            }),
+            preconditions: Some(meta.as_seen()),
             propagation_policy: Some(propagation(kind)),
             ..DeleteParams::default()
         };
@@ -61,11 +58,4 @@ pub(super) async fn delete(
 /// A Job is there until its pods are gone: what waits for a migration waits for those.
 fn propagation(kind: &str) -> PropagationPolicy {
     if kind == "Job" { PropagationPolicy::Foreground } else { PropagationPolicy::Background }
-}
-
-fn is_owned(meta: &ObjectMeta, owner: &str) -> bool {
-    meta.owner_references
-        .iter()
-        .flatten()
-        .any(|reference| reference.uid == owner && reference.controller == Some(true))
 }

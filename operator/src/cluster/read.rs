@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use gochat_crds::{GoChatCluster, ScaledWorkload};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use kube::api::ObjectMeta;
 
 use super::ClusterKey;
 use super::dereference::{Facts, SecretFacts};
@@ -31,7 +30,7 @@ pub(super) async fn read(
     let uid = cluster.metadata.uid.as_deref().unwrap_or_default();
     for ((kind, name), child) in context.children.of(key) {
         // What a former cluster of this name has left is being collected.
-        if !is_owned(&child.meta, uid) {
+        if !child.meta.is_owned(uid) {
             continue;
         }
         let workload = ScaledWorkload::ALL.into_iter().find(|w| names::workload(&key.name, *w) == name);
@@ -69,8 +68,4 @@ async fn referred(
         }
     }
     Ok(found)
-}
-
-fn is_owned(meta: &ObjectMeta, uid: &str) -> bool {
-    meta.owner_references.iter().flatten().any(|owner| owner.uid == uid)
 }

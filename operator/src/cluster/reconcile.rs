@@ -119,6 +119,10 @@ async fn look(cluster: &GoChatCluster, context: &Context, key: &ClusterKey) -> R
     report::scalers(context, key, &facts, &status).await?;
     report::status(context, key, cluster, status).await?;
 
+    if outcome.changed {
+        // What was written is seen at once, and its echo from the watch is no news: so this is the one look at what became of it.
+        return Ok(Action::requeue(Duration::ZERO));
+    }
     let again = if !outcome.applied.refused.is_empty() {
         REFUSED
     } else if secrets::missing(&cluster.spec, &facts).is_empty() {

@@ -109,9 +109,12 @@ impl World {
         if killed_after >= decided.objects.in_order().len() {
             let applied: BTreeSet<_> =
                 decided.objects.in_order().iter().map(kube::ResourceExt::name_any).collect();
-            let spared = |kind: &str, meta: &_| decided.objects.spares(kind, meta);
-            self.config_maps.retain(|name, map| applied.contains(name) || spared("ConfigMap", &map.metadata));
-            self.facts.migrations.retain(|name, job| applied.contains(name) || spared("Job", &job.metadata));
+            let spared = |kind, name: &str, labels: Option<&BTreeMap<String, String>>| {
+                let component = labels.and_then(|labels| labels.get("gochat.io/workload"));
+                applied.contains(name) || decided.objects.spares(kind, name, component.map(String::as_str))
+            };
+            self.config_maps.retain(|name, map| spared("ConfigMap", name, map.metadata.labels.as_ref()));
+            self.facts.migrations.retain(|name, job| spared("Job", name, job.metadata.labels.as_ref()));
         }
         self.check();
     }

@@ -48,12 +48,11 @@ impl Objects {
 
     /// Whether an object of this cluster that is not in [`Self::in_order`] has to stay for now: configuration that pods of
     /// an older template still read, the migration's Job, and secrets, which nobody could make again.
-    pub fn spares(&self, kind: &str, meta: &ObjectMeta) -> bool {
-        let component = || meta.labels.as_ref().and_then(|labels| labels.get(names::WORKLOAD));
+    pub fn spares(&self, kind: &str, name: &str, component: Option<&str>) -> bool {
         match kind {
             "Secret" => true,
-            "ConfigMap" => component().is_some_and(|component| self.unsettled.contains(component)),
-            "Job" => meta.name.as_ref().is_some_and(|name| self.jobs.contains(name)),
+            "ConfigMap" => component.is_some_and(|component| self.unsettled.contains(component)),
+            "Job" => self.jobs.contains(name),
             _ => false,
         }
     }
