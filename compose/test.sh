@@ -40,6 +40,9 @@ for name, service in services.items():
         assert how["condition"] == ("service_completed_successfully" if ends else "service_healthy"), (name, needed)
     for key, value in (service.get("environment") or {}).items():
         assert "PASSWORD" not in key or key.endswith("_FILE"), f"{name}: {key} is a secret in the file"
+for name in ("kafka", "mysql", "redis"):
+    manifest = open(f"kind/stores/{name}.yaml", encoding="utf-8").read()
+    assert f"image: {services[name]['image']}\n" in manifest, f"kind/stores/{name}.yaml runs another version"
 for name, secret in file["secrets"].items():
     path = os.path.join(secrets, os.path.basename(secret["file"]))
     assert os.path.getsize(path) > 0, f"secrets.sh makes no {name}"

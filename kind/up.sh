@@ -4,6 +4,7 @@
 #
 #   KIND_AIRGAP=1     as where no registry answers, though a Docker engine runs: the node image is built from packages
 #   KIND_PROFILE=dev  images of the dev profile: built faster, and slower to run
+#   KIND_STORES=…     pods: Kafka, MySQL and Redis in the cluster (kind/stores/); beside: from this machine's packages
 #   KIND_CLUSTER=1    stop after the cluster stands: no images, stores, operator
 set -euo pipefail
 HERE=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
@@ -11,6 +12,16 @@ cd "$HERE/.."
 . kind/environment.sh
 NAMESPACE=${KIND_CHAT_NAMESPACE:-chat}
 
+# In the cluster where their images can be pulled.
+kind_stores() {
+  if [ -n "${KIND_STORES:-}" ]; then
+    echo "$KIND_STORES"
+  elif [ "$AIRGAPPED" = 0 ] && timeout 60 docker pull -q redis:7.4-alpine >/dev/null 2>&1; then
+    echo pods
+  else
+    echo beside
+  fi
+}
 step() { printf '\nkind: %s\n' "$*"; }
 
 step "programs: kind, kubectl, helm"
@@ -50,8 +61,12 @@ for name in gochat gochat-operator; do
 done
 
 step "Kafka, MySQL and Redis"
-e2e/engines/install.sh engines
-in_cluster kind/stores.sh up
+if [ "$(kind_stores)" = pods ]; then
+  in_cluster kind/stores/up.sh "$AIRGAP/stores/addresses"
+else
+  e2e/engines/install.sh engines
+  in_cluster kind/stores.sh up
+fi
 # shellcheck disable=SC1091
 . "$AIRGAP/stores/addresses"
 

@@ -26,7 +26,8 @@ if [ -n "${E2E_KUBECONFIG:-}" ]; then
   in_cluster() { "$@"; }
 else
   # Images of the dev profile: what is tested is the same code, built in a fraction of the time.
-  KIND_PROFILE=${KIND_PROFILE:-dev} kind/up.sh
+  # Stores beside the cluster: the tests call them too, and they outlive a node that a test powers off.
+  KIND_PROFILE=${KIND_PROFILE:-dev} KIND_STORES=beside kind/up.sh
   # shellcheck disable=SC1091
   . kind/environment.sh
   # shellcheck disable=SC1091

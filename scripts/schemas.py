@@ -31,6 +31,7 @@ MANIFESTS = [
     "crds/samples/*.yaml",
     "gitops/example/*/namespace.yaml",
     "gitops/example/*/gochatcluster.yaml",
+    "kind/stores/*.yaml",
     "operator/tests/golden/full.snap",
     "operator/tests/golden/minimal.snap",
     "operator/tests/golden/external-scaler.snap",
