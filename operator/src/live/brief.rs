@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use gochat_brain::autoscaler::Frozen;
 use gochat_crds::{GoChatCluster, GoChatClusterSpec, PlacedWorkload, ScaledWorkload};
+use gochat_senses::cores;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource as _;
 
-use super::scaling::cores;
 use crate::cluster::dereference::{Facts, KafkaFacts};
 use crate::cluster::rollout::Progress;
 use crate::cluster::scale::Decider;

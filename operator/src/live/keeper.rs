@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use gochat_brain::planner::MemberPhase;
 use gochat_crds::{PlacedWorkload, ScaledWorkload};
+use gochat_senses::{Crew, Heard, Link, Member};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::picture::Member;
 use super::placed::{Moment, Placed};
 use super::pods::Pod;
-use super::reports::{Heard, Link};
-use super::scaled::{Crew, Scaled};
+use super::scaled::Scaled;
 use super::{Brief, LiveView, Shared};
 
 /// Between two looks while something changes.
@@ -91,8 +90,8 @@ impl State {
             }
             balance = super::placed::hotter(balance, seen.balance);
             let draining = members.iter().filter(|m| m.phase == MemberPhase::Draining).count();
-            let crew =
-                Crew { handovers: seen.handovers, slots: Some(brief.slots(placed.workload)), draining };
+            let slots = Some(brief.slots(placed.workload));
+            let crew = Crew { handovers: seen.handovers, slots, draining, ..Crew::default() };
             crews.insert(super::brief::scaled(placed.workload), crew);
         }
         // What an operator knows that began a moment ago is not what is so: nothing is decided and the status stays as it is

@@ -1,13 +1,13 @@
 //! What moves by the second: load reports, placement, scaling, rebalances.
 //!
 //! ```text
-//! watch ──▶ pods ──▶ reports (one gRPC stream a pod)          moves    one GoChatRebalance, step by step    pure
+//! watch ──▶ pods ──▶ one gRPC stream a pod (senses)           moves    one GoChatRebalance, step by step    pure
 //!             │         │                                       ▲
 //!             ▼         ▼                                       │
 //!           keeper: a task a cluster ──▶ placed: one workload's slots ──▶ GoChatPlacement, GoChatRebalance
-//!             ▲         │                  picture (pure), loads (pure), planner of gochat-brain
+//!             ▲         │                  picture of senses, planner of brain
 //!           Brief       └──────────────▶ scaled: one cluster's autoscalers ──▶ LiveView, Events
-//!        (reconcile)                       scaling (pure), autoscaler of gochat-brain
+//!        (reconcile)                       signals of senses, autoscaler of brain
 //! ```
 //!
 //! The controller of clusters tells this part about each cluster at every reconcile ([`Live::follow`]), and reads what it
@@ -16,31 +16,26 @@
 
 mod brief;
 mod keeper;
-mod loads;
 mod moves;
-mod picture;
 mod placed;
 mod pods;
-mod reports;
 mod scaled;
-mod scaling;
 mod watch;
 mod write;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, future};
 use gochat_crds::{GoChatPlacement, GoChatRebalance, ScaledWorkload};
+use gochat_senses::Clock;
 use kube::Client;
 use kube::runtime::watcher;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch as tokio_watch};
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
 
 pub use brief::Brief;
 use pods::Pod;
@@ -239,27 +234,5 @@ struct EndAll(Arc<Shared>);
 impl Drop for EndAll {
     fn drop(&mut self) {
         self.0.keepers.lock().clear();
-    }
-}
-
-/// Time that never goes back and reads as UTC: the Unix epoch is its origin, the monotonic clock its rate.
-#[derive(Clone, Copy, Debug)]
-struct Clock {
-    origin: Instant,
-    unix: Duration,
-}
-
-impl Default for Clock {
-    fn default() -> Self {
-        Self {
-            origin: Instant::now(),
-            unix: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
-        }
-    }
-}
-
-impl Clock {
-    fn now(&self) -> Duration {
-        self.unix + self.origin.elapsed()
     }
 }

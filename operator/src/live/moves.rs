@@ -13,9 +13,9 @@ use std::collections::BTreeSet;
 
 use gochat_brain::planner::{self, Balance, MemberPhase, Policy, Problem};
 use gochat_crds::{GoChatRebalance, Imbalance, PlannedMove, RebalancePhase, RebalanceStatus};
+use gochat_senses::Picture;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::picture::Picture;
 use crate::names;
 
 /// What one look at a rebalance comes to.
@@ -282,12 +282,32 @@ fn count(n: usize) -> i32 {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
-    use gochat_crds::{GoChatPlacementSpec, GoChatRebalanceSpec};
-    use gochat_proto::ops::LoadReport;
+    use gochat_crds::{GoChatClusterSpec, GoChatPlacementSpec, GoChatRebalanceSpec, PlacedWorkload};
+    use gochat_proto::ops::{LoadReport, SlotLoad};
+    use gochat_senses::{Capacity, Member};
     use k8s_openapi::jiff::Timestamp;
 
-    use super::super::picture::tests::{look, map, member, report};
     use super::*;
+
+    fn report(epoch: u64, slots: &[u32]) -> LoadReport {
+        let slots =
+            slots.iter().map(|&slot| SlotLoad { slot, records_per_second: 1_000.0, ..SlotLoad::default() });
+        LoadReport { epoch, slots: slots.collect(), ..LoadReport::default() }
+    }
+
+    fn map(epoch: i64, members: &[&str], owners: &[u16]) -> GoChatPlacementSpec {
+        let members = members.iter().map(|&name| name.to_owned()).collect();
+        GoChatPlacementSpec { epoch, members, owners: owners.to_vec(), ..Default::default() }
+    }
+
+    fn look(map: &GoChatPlacementSpec, members: &[Member<'_>]) -> Picture {
+        let capacity = Capacity::of(&GoChatClusterSpec::default(), PlacedWorkload::Logic);
+        Picture::of(map, 4, members, &capacity, &mut Vec::new(), &[])
+    }
+
+    fn member<'a>(name: &'a str, report: Option<&'a LoadReport>) -> Member<'a> {
+        Member { name, phase: MemberPhase::Active, report }
+    }
 
     /// `a` works on all four slots, `b` on none.
     fn uneven() -> (GoChatPlacementSpec, LoadReport, LoadReport) {
@@ -320,7 +340,7 @@ mod tests {
         let (map0, a, b) = uneven();
         let mut rebalance = asked(GoChatRebalanceSpec { auto_approve: true, ..Default::default() });
         let both = [member("a", Some(&a)), member("b", Some(&b))];
-        let picture = look(&map0, &both, &[]);
+        let picture = look(&map0, &both);
         let proposed = next(&mut rebalance, &picture).status;
         assert_eq!(
             (proposed.phase, proposed.total, proposed.progress.as_str()),
@@ -340,7 +360,7 @@ mod tests {
         let mut owners = vec![0; 4];
         owners[slot as usize] = 1;
         let map1 = map(4, &["a", "b"], &owners);
-        let under_way = look(&map1, &both, &[]);
+        let under_way = look(&map1, &both);
         let waiting = next(&mut rebalance, &under_way);
         assert_eq!((waiting.start.len(), waiting.status.moved), (0, 0));
         let failed = step_with(&mut rebalance.clone(), &under_way, None, true).status;
@@ -352,12 +372,12 @@ mod tests {
 
         let rest: Vec<u32> = (0..4).filter(|other| *other != slot).collect();
         let (a, b) = (report(4, &rest), report(4, &[slot]));
-        let taken = look(&map1, &[member("a", Some(&a)), member("b", Some(&b))], &[]);
+        let taken = look(&map1, &[member("a", Some(&a)), member("b", Some(&b))]);
         let second = next(&mut rebalance, &taken);
         assert_eq!((second.status.moved, second.start.len()), (1, 1));
 
         // Its target has gone: what is left is about a world that is no more.
-        let alone = look(&map1, &[member("a", Some(&a))], &[]);
+        let alone = look(&map1, &[member("a", Some(&a))]);
         let over = next(&mut rebalance, &alone).status;
         assert_eq!(over.phase, RebalancePhase::Done);
         assert_eq!(over.message.unwrap(), "1 of 2 moved; 1 were outdated, members or map changed meanwhile");
@@ -367,7 +387,7 @@ mod tests {
     #[test]
     fn what_cannot_be_planned_says_why() {
         let (map, a, b) = uneven();
-        let both = look(&map, &[member("a", Some(&a)), member("b", Some(&b))], &[]);
+        let both = look(&map, &[member("a", Some(&a)), member("b", Some(&b))]);
         let first = |spec: GoChatRebalanceSpec, picture: &Picture| next(&mut asked(spec), picture).status;
         let message = |status: RebalanceStatus| (status.phase, status.message.unwrap());
 
@@ -376,12 +396,12 @@ mod tests {
         assert_eq!(message(first(unknown, &both)), (RebalancePhase::Failed, said));
         let everybody = GoChatRebalanceSpec { evacuate: vec!["a".into(), "b".into()], ..Default::default() };
         assert_eq!(first(everybody, &both).phase, RebalancePhase::Failed);
-        let away = look(&map, &[member("a", Some(&a)), member("b", None)], &[]);
+        let away = look(&map, &[member("a", Some(&a)), member("b", None)]);
         let said = "waits for loads: 1 of 2 members report".to_owned();
         assert_eq!(message(first(GoChatRebalanceSpec::default(), &away)), (RebalancePhase::New, said));
         let evacuated = GoChatRebalanceSpec { evacuate: vec!["a".into()], ..Default::default() };
         assert_eq!(first(evacuated, &both).total, 4);
-        let alone = look(&map, &[member("a", Some(&a))], &[]);
+        let alone = look(&map, &[member("a", Some(&a))]);
         let even = first(GoChatRebalanceSpec::default(), &alone);
         assert_eq!(
             message(even),
@@ -395,7 +415,7 @@ mod tests {
     #[test]
     fn a_dry_run_is_ready_when_it_is_proposed_and_never_moves() {
         let (map, a, b) = uneven();
-        let picture = look(&map, &[member("a", Some(&a)), member("b", Some(&b))], &[]);
+        let picture = look(&map, &[member("a", Some(&a)), member("b", Some(&b))]);
         let mut rebalance =
             asked(GoChatRebalanceSpec { dry_run: true, auto_approve: true, ..Default::default() });
         next(&mut rebalance, &picture);

@@ -4,27 +4,15 @@ use std::collections::BTreeMap;
 use std::mem::{Discriminant, discriminant};
 use std::time::Duration;
 
-use gochat_brain::autoscaler::{Autoscaler, Decision, Frozen, Limit, Observation, Reason};
+use gochat_brain::autoscaler::{Autoscaler, Decision, Limit, Reason};
 use gochat_crds::ScaledWorkload;
+use gochat_senses::{Aged, Backlog, Crew, Heard, Scaling};
 use tokio::time::Instant;
 
-use super::reports::Heard;
-use super::scaling::{Aged, Backlog, Scaling};
 use super::{Brief, Shared, Signal, Wanted};
 
 /// How often a reason is published whose kind changed but not its number.
 const REASON_EVERY: Duration = Duration::from_secs(30);
-
-/// What the slots of a workload have to say to its scaling.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Crew {
-    /// Slots on their way.
-    pub(super) handovers: usize,
-    /// More consumers than slots have nothing to do.
-    pub(super) slots: Option<usize>,
-    /// Members that go.
-    pub(super) draining: usize,
-}
 
 /// One autoscaler a workload that has autoscaling, and is not scaled by somebody else.
 #[derive(Default)]
@@ -76,12 +64,16 @@ impl Scaled {
             let one = self.ones.entry(workload).or_insert_with(|| One::new(scaling.clone(), wanted()));
             one.follow(scaling);
             let pods = heard(workload);
-            let crew = crews.get(&workload).copied().unwrap_or_default();
+            let crew = Crew {
+                ready: pods.len(),
+                desired: share.replicas,
+                ..crews.get(&workload).copied().unwrap_or_default()
+            };
             // Without any pod there is nothing to learn: not before they are there, nor while they all are away.
             if pods.is_empty() || brief.paused {
                 continue;
             }
-            if let Some(decision) = one.decide(workload, brief, now, instant, crew, &pods) {
+            if let Some(decision) = one.decide(brief, now, instant, crew, &pods) {
                 let note = format!("{} {decision}", workload.as_str());
                 shared.events.tell(brief.reference.clone(), false, "Scaled", note);
                 let direction = if decision.replicas > decision.from { "up" } else { "down" };
@@ -129,7 +121,6 @@ impl One {
     /// Decides; gives the decision where it changes what was wanted so far.
     fn decide(
         &mut self,
-        workload: ScaledWorkload,
         brief: &Brief,
         now: Duration,
         instant: Instant,
@@ -141,17 +132,7 @@ impl One {
             .flatten()
             .map(|heard| Aged { report: &heard.report, age: instant.duration_since(heard.at) });
         let signals = self.scaling.readings(&aged.collect::<Vec<_>>(), &mut self.backlog, now);
-        let handover = (crew.handovers > 0 || crew.draining > 0).then_some(Frozen::Handover);
-        let consumer = matches!(workload, ScaledWorkload::Logic | ScaledWorkload::Task);
-        let slots = crew.slots.filter(|_| consumer).and_then(|slots| u32::try_from(slots).ok());
-        let observed = Observation {
-            ready: u32::try_from(pods.len()).unwrap_or(u32::MAX),
-            desired: brief.workloads.get(workload).replicas,
-            signals,
-            frozen: brief.frozen.clone().or(handover),
-            floor: 1,
-            ceiling: slots,
-        };
+        let observed = self.scaling.observed(crew, signals, brief.frozen.clone());
         let decision = self.autoscaler.decide(now, &observed);
         self.panics = decision.panic_since.is_some();
         self.missing = missing(&decision, pods);

@@ -1,11 +1,15 @@
 //! What the planner answers: the map, the moves with their reasons, and how even it was and gets.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 
 use serde::{Deserialize, Serialize};
 
 use super::board::Board;
 use super::{Problem, ProblemError};
+
+/// Moves that a text tells one by one.
+const TOLD: usize = 3;
 
 /// The answer to a [`Problem`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +32,26 @@ impl Plan {
     /// Whether nothing moves.
     pub fn is_empty(&self) -> bool {
         self.moves.is_empty()
+    }
+
+    /// Why slots move, for people, the first few in full: `16 slots dealt to 2 members; slot 3 a → b: a drains; 4 more`.
+    /// Empty where none moves.
+    pub fn text<N: Display>(&self, name: impl Fn(usize) -> N) -> String {
+        let mut parts: Vec<String> = Vec::new();
+        let unowned = |m: &&Move| m.reason == MoveReason::Unowned;
+        let dealt = self.moves.iter().filter(unowned).count();
+        if dealt > TOLD {
+            let members: BTreeSet<_> = self.moves.iter().filter(unowned).map(|m| m.to).collect();
+            let plural = if members.len() == 1 { "member" } else { "members" };
+            parts.push(format!("{dealt} slots dealt to {} {plural}", members.len()));
+        }
+        let told = self.moves.iter().filter(|m| dealt <= TOLD || !unowned(m));
+        parts.extend(told.clone().take(TOLD).map(|m| m.sentence(&name)));
+        let more = told.count().saturating_sub(TOLD);
+        if more > 0 {
+            parts.push(format!("{more} more"));
+        }
+        parts.join("; ")
     }
 
     /// The old map, because of `fault`.

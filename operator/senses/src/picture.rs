@@ -6,35 +6,37 @@ use gochat_brain::planner::{Balance, MemberPhase, MemberState, Observation, Slot
 use gochat_crds::{GoChatPlacementSpec, Handover, HandoverState, LoadSummary};
 use gochat_proto::ops::LoadReport;
 
-use super::loads::Capacity;
+use crate::loads::Capacity;
 
 /// A member as it was seen.
 #[derive(Clone, Debug)]
-pub(super) struct Member<'a> {
-    pub(super) name: &'a str,
-    pub(super) phase: MemberPhase,
+pub struct Member<'a> {
+    /// As the map names it.
+    pub name: &'a str,
+    /// Whether it may own slots.
+    pub phase: MemberPhase,
     /// The last one, where it is fresh.
-    pub(super) report: Option<&'a LoadReport>,
+    pub report: Option<&'a LoadReport>,
 }
 
 /// All that a decision about one workload's slots needs.
 #[derive(Clone, Debug)]
-pub(super) struct Picture {
+pub struct Picture {
     /// The planner's members by position: those that are there and those that the map names.
-    pub(super) names: Vec<String>,
+    pub names: Vec<String>,
     /// For the planner.
-    pub(super) observed: Observation,
+    pub observed: Observation,
     /// Slots whose new owner has not taken over yet.
-    pub(super) handovers: Vec<Handover>,
+    pub handovers: Vec<Handover>,
     /// Members that report, and those that are there.
-    pub(super) reporting: (usize, usize),
+    pub reporting: (usize, usize),
     /// Of the map and of all reports: what the next epoch has to be above of.
-    pub(super) epoch: i64,
+    pub epoch: i64,
 }
 
 impl Picture {
     /// Looks. `loads` is what was known of each slot, and is brought up to date; `before` are the handovers of the last look.
-    pub(super) fn of(
+    pub fn of(
         map: &GoChatPlacementSpec,
         slots: usize,
         members: &[Member<'_>],
@@ -99,11 +101,7 @@ impl Picture {
     }
 
     /// The map of these owners, at the next epoch; `None` where a slot has no owner.
-    pub(super) fn map(
-        &self,
-        map: &GoChatPlacementSpec,
-        owners: &[Option<usize>],
-    ) -> Option<GoChatPlacementSpec> {
+    pub fn map(&self, map: &GoChatPlacementSpec, owners: &[Option<usize>]) -> Option<GoChatPlacementSpec> {
         let mut used: Vec<usize> = owners.iter().copied().collect::<Option<_>>()?;
         used.sort_unstable();
         used.dedup();
@@ -114,12 +112,12 @@ impl Picture {
     }
 
     /// Who owns each slot now, by position in [`Self::names`].
-    pub(super) fn owners(&self) -> Vec<Option<usize>> {
+    pub fn owners(&self) -> Vec<Option<usize>> {
         self.observed.slots.iter().map(|slot| slot.owner).collect()
     }
 
     /// What the status says of a balance; nothing while loads are missing.
-    pub(super) fn summary(&self, balance: &Balance) -> Option<LoadSummary> {
+    pub fn summary(&self, balance: &Balance) -> Option<LoadSummary> {
         self.observed.measured.then(|| LoadSummary {
             hottest: format!("{:.2}", balance.imbalance()),
             hottest_member: balance.hottest_member.and_then(|member| self.names.get(member).cloned()),
@@ -168,19 +166,19 @@ fn handover(
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-pub(super) mod tests {
+mod tests {
     use gochat_crds::{GoChatClusterSpec, PlacedWorkload};
     use gochat_proto::ops::SlotLoad;
 
     use super::*;
 
-    pub(crate) fn report(epoch: u64, slots: &[u32]) -> LoadReport {
+    fn report(epoch: u64, slots: &[u32]) -> LoadReport {
         let slots =
             slots.iter().map(|&slot| SlotLoad { slot, records_per_second: 1_000.0, ..SlotLoad::default() });
         LoadReport { epoch, slots: slots.collect(), ..LoadReport::default() }
     }
 
-    pub(crate) fn map(epoch: i64, members: &[&str], owners: &[u16]) -> GoChatPlacementSpec {
+    fn map(epoch: i64, members: &[&str], owners: &[u16]) -> GoChatPlacementSpec {
         let members = members.iter().map(|&name| name.to_owned()).collect();
         GoChatPlacementSpec {
             cluster: "chat".into(),
@@ -191,12 +189,12 @@ pub(super) mod tests {
         }
     }
 
-    pub(crate) fn look(map: &GoChatPlacementSpec, members: &[Member<'_>], before: &[Handover]) -> Picture {
+    fn look(map: &GoChatPlacementSpec, members: &[Member<'_>], before: &[Handover]) -> Picture {
         let capacity = Capacity::of(&GoChatClusterSpec::default(), PlacedWorkload::Logic);
         Picture::of(map, 4, members, &capacity, &mut Vec::new(), before)
     }
 
-    pub(crate) fn member<'a>(name: &'a str, report: Option<&'a LoadReport>) -> Member<'a> {
+    fn member<'a>(name: &'a str, report: Option<&'a LoadReport>) -> Member<'a> {
         Member { name, phase: MemberPhase::Active, report }
     }
 

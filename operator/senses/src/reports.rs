@@ -1,4 +1,4 @@
-//! One stream of load reports a pod: only the last report is kept.
+//! One stream of load reports a member: only the last report is kept.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,39 +16,43 @@ use tonic::transport::Endpoint;
 /// How often a member reports.
 const INTERVAL: Duration = Duration::from_secs(2);
 /// A report that is older says nothing any more; also when a silent stream is given up.
-pub(super) const FRESH: Duration = Duration::from_secs(15);
+const FRESH: Duration = Duration::from_secs(15);
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
-/// A pod is called again as long as it is there; not more often than this.
+/// A member is called again as long as it is there; not more often than this.
 const BACKOFF: Backoff = Backoff { base: Duration::from_millis(500), cap: Duration::from_secs(15) };
 /// How much of a new rate is believed: two reports out of three make a change. A single second's burst moves nothing.
 const WEIGHT: f64 = 0.5;
 
 /// A report, and when it came.
 #[derive(Clone, Debug)]
-pub(super) struct Heard {
-    pub(super) report: Arc<LoadReport>,
-    pub(super) at: Instant,
+pub struct Heard {
+    /// With its rates smoothed.
+    pub report: Arc<LoadReport>,
+    /// When it came.
+    pub at: Instant,
 }
 
-/// The stream of one pod; ends when dropped.
+/// The stream of one member; ends when dropped.
 #[derive(Debug)]
-pub(super) struct Link {
-    pub(super) address: SocketAddr,
-    pub(super) uid: String,
+pub struct Link {
+    /// Where it serves `ops.v1`.
+    pub address: SocketAddr,
+    /// Tells it from a later one of its name.
+    pub uid: String,
     heard: Arc<Mutex<Option<Heard>>>,
     task: AbortHandle,
 }
 
 impl Link {
     /// Begins to listen. `changed` is told of what should not wait for the next look: slots, epoch, a drain.
-    pub(super) fn open(address: SocketAddr, uid: String, changed: Arc<Notify>) -> Self {
+    pub fn open(address: SocketAddr, uid: String, changed: Arc<Notify>) -> Self {
         let heard = Arc::default();
         let task = tokio::spawn(listen(address, Arc::clone(&heard), changed)).abort_handle();
         Self { address, uid, heard, task }
     }
 
     /// The last report, where it is fresh.
-    pub(super) fn fresh(&self, now: Instant) -> Option<Heard> {
+    pub fn fresh(&self, now: Instant) -> Option<Heard> {
         self.heard.lock().clone().filter(|heard| now.duration_since(heard.at) < FRESH)
     }
 }

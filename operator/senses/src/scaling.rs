@@ -10,14 +10,16 @@
 
 use std::time::Duration;
 
-use gochat_brain::autoscaler::{DrainRate, Policy, Reading, Signal, Step};
-use gochat_crds::{Autoscaling, Behavior, GoChatClusterSpec, ScaledWorkload};
+use gochat_brain::autoscaler::{DrainRate, Frozen, Observation, Policy, Reading, Signal};
+use gochat_crds::{GoChatClusterSpec, ScaledWorkload};
 use gochat_proto::ops::LoadReport;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
+use crate::policy;
+
 /// The targets of a workload's autoscaling.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Targets {
+enum Targets {
     Gateway { connections: u32, deliveries: u32 },
     Consumer { drain_time: Duration },
     Repo { in_flight: u32 },
@@ -25,32 +27,51 @@ pub(super) enum Targets {
 
 /// A workload's autoscaling, as the brain takes it.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Scaling {
-    pub(super) policy: Policy,
+pub struct Scaling {
+    /// Bounds and pace.
+    pub policy: Policy,
     targets: Targets,
     /// CPU cores that a member should use; `None` where its pods request none.
     cores: Option<f64>,
 }
 
 /// A report, and how old it is.
-pub(super) struct Aged<'a> {
-    pub(super) report: &'a LoadReport,
-    pub(super) age: Duration,
+#[derive(Clone, Copy, Debug)]
+pub struct Aged<'a> {
+    /// What a member reports.
+    pub report: &'a LoadReport,
+    /// Since it came.
+    pub age: Duration,
+}
+
+/// The members of a workload, and what its slots have to say to its scaling.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Crew {
+    /// Members that serve.
+    pub ready: usize,
+    /// Members that are asked for.
+    pub desired: u32,
+    /// Members that go.
+    pub draining: usize,
+    /// Slots on their way.
+    pub handovers: usize,
+    /// More consumers than slots have nothing to do.
+    pub slots: Option<usize>,
 }
 
 impl Scaling {
     /// Where the spec has some. `requested` is the CPU that a pod requests.
-    pub(super) fn of(
-        spec: &GoChatClusterSpec,
-        workload: ScaledWorkload,
-        requested: Option<f64>,
-    ) -> Option<Self> {
+    pub fn of(spec: &GoChatClusterSpec, workload: ScaledWorkload, requested: Option<f64>) -> Option<Self> {
         let (policy, targets, percent) = match workload {
             ScaledWorkload::Gateway => {
                 let autoscaling = spec.gateway.autoscaling.as_ref()?;
                 let targets = &autoscaling.targets;
                 let (connections, deliveries) = (targets.connections, targets.deliveries_per_second);
-                (policy(autoscaling), Targets::Gateway { connections, deliveries }, targets.cpu_percent)
+                (
+                    policy::scaling(autoscaling),
+                    Targets::Gateway { connections, deliveries },
+                    targets.cpu_percent,
+                )
             }
             ScaledWorkload::Logic | ScaledWorkload::Task => {
                 let of = if workload == ScaledWorkload::Logic {
@@ -60,12 +81,16 @@ impl Scaling {
                 };
                 let autoscaling = of.as_ref()?;
                 let drain_time = autoscaling.targets.drain_time.0;
-                (policy(autoscaling), Targets::Consumer { drain_time }, autoscaling.targets.cpu_percent)
+                (
+                    policy::scaling(autoscaling),
+                    Targets::Consumer { drain_time },
+                    autoscaling.targets.cpu_percent,
+                )
             }
             ScaledWorkload::Repo => {
                 let autoscaling = spec.repo.autoscaling.as_ref()?;
                 let in_flight = autoscaling.targets.in_flight;
-                (policy(autoscaling), Targets::Repo { in_flight }, autoscaling.targets.cpu_percent)
+                (policy::scaling(autoscaling), Targets::Repo { in_flight }, autoscaling.targets.cpu_percent)
             }
         };
         let cores = requested.map(|cores| cores * f64::from(percent) / 100.0).filter(|cores| *cores > 0.0);
@@ -73,12 +98,7 @@ impl Scaling {
     }
 
     /// The signals, from what is reported now.
-    pub(super) fn readings(
-        &self,
-        reports: &[Aged<'_>],
-        backlog: &mut Backlog,
-        now: Duration,
-    ) -> Vec<Reading> {
+    pub fn readings(&self, reports: &[Aged<'_>], backlog: &mut Backlog, now: Duration) -> Vec<Reading> {
         let members = u32::try_from(reports.len()).unwrap_or(u32::MAX);
         let age = reports.iter().map(|aged| aged.age).max();
         let reading = |signal: Signal| match age {
@@ -107,11 +127,25 @@ impl Scaling {
         }
         readings
     }
+
+    /// What the autoscaler is shown.
+    pub fn observed(&self, crew: Crew, signals: Vec<Reading>, frozen: Option<Frozen>) -> Observation {
+        let handover = (crew.handovers > 0 || crew.draining > 0).then_some(Frozen::Handover);
+        let consumer = matches!(self.targets, Targets::Consumer { .. });
+        Observation {
+            ready: u32::try_from(crew.ready).unwrap_or(u32::MAX),
+            desired: crew.desired,
+            signals,
+            frozen: frozen.or(handover),
+            floor: 1,
+            ceiling: crew.slots.filter(|_| consumer).and_then(|slots| u32::try_from(slots).ok()),
+        }
+    }
 }
 
 /// What was learned of a backlog.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Backlog {
+pub struct Backlog {
     rate: DrainRate,
     before: Option<(Duration, u64)>,
     arrivals: f64,
@@ -150,24 +184,8 @@ impl Backlog {
     }
 }
 
-fn policy<T: Default>(autoscaling: &Autoscaling<T>) -> Policy {
-    let Behavior { headroom_percent, tolerance_percent, scale_up, scale_down } = &autoscaling.behavior;
-    let percent = |percent: u32| f64::from(percent) / 100.0;
-    let defaults = Policy::between(autoscaling.min, autoscaling.max);
-    Policy {
-        tolerance: percent(*tolerance_percent),
-        headroom: 1.0 + percent(*headroom_percent),
-        scale_up: Step { percent: scale_up.step_percent, ..defaults.scale_up },
-        scale_down: Step { percent: 0, pods: scale_down.step_pods, ..defaults.scale_down },
-        stabilization_down: scale_down.stabilization_window.0,
-        panic_window: scale_up.panic_window.0,
-        panic_threshold: percent(scale_up.panic_percent),
-        ..defaults
-    }
-}
-
 /// CPU cores of a quantity: `1`, `0.5`, `250m`. What is written in another way is nothing that a CPU is requested in.
-pub(super) fn cores(quantity: &Quantity) -> Option<f64> {
+pub fn cores(quantity: &Quantity) -> Option<f64> {
     let (number, unit) = match quantity.0.strip_suffix('m') {
         Some(milli) => (milli, 0.001),
         None => (quantity.0.as_str(), 1.0),
@@ -178,7 +196,7 @@ pub(super) fn cores(quantity: &Quantity) -> Option<f64> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use gochat_brain::autoscaler::{Autoscaler, Observation};
+    use gochat_brain::autoscaler::Autoscaler;
     use gochat_proto::ops::SlotLoad;
     use serde_json::json;
 

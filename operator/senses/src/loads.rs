@@ -25,7 +25,7 @@ const MEBIBYTE: f64 = 1_048_576.0;
 
 /// What one member of a workload can do.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Capacity {
+pub struct Capacity {
     records: f64,
     bytes: f64,
     lag: f64,
@@ -34,7 +34,7 @@ pub(super) struct Capacity {
 
 impl Capacity {
     /// By the spec's targets, or their defaults.
-    pub(super) fn of(spec: &GoChatClusterSpec, workload: PlacedWorkload) -> Self {
+    pub fn of(spec: &GoChatClusterSpec, workload: PlacedWorkload) -> Self {
         let bytes = 100.0 * MEBIBYTE;
         let consumer = |autoscaling: Option<&gochat_crds::Autoscaling<gochat_crds::ConsumerTargets>>| {
             let targets = autoscaling.map(|a| a.targets.clone()).unwrap_or_default();
@@ -55,7 +55,7 @@ impl Capacity {
     }
 
     /// The load of one of `slots` slots.
-    pub(super) fn load(&self, slot: &SlotLoad, slots: usize) -> f64 {
+    pub fn load(&self, slot: &SlotLoad, slots: usize) -> f64 {
         let part =
             |amount: f64, capacity: f64| if amount.is_finite() { amount.max(0.0) / capacity } else { 0.0 };
         part(slot.records_per_second, self.records)
@@ -66,7 +66,7 @@ impl Capacity {
     }
 
     /// The load of one of `slots` slots of which nothing is known.
-    pub(super) fn idle(slots: usize) -> f64 {
+    pub fn idle(slots: usize) -> f64 {
         IDLE / (slots.max(1) as f64)
     }
 }
