@@ -13,10 +13,11 @@ for name in $(grep -o '`[a-z0-9]*\(_[a-z0-9]*\)\{3,\}`' README.md | tr -d '`'); 
   git grep -q "fn $name(" -- '*.rs' || { echo "lint: README.md names a test that is not there: $name" >&2; exit 1; }
 done
 if cargo deny --version >/dev/null 2>&1; then
-  cargo deny check bans licenses sources
+  # Without the warnings: which crates are there in two versions fills pages.
+  cargo deny --log-level error check bans licenses sources
   # Advisories are in a Git repository of RustSec's, which not every machine reaches.
   if timeout 60 cargo deny fetch db >/dev/null 2>&1; then
-    cargo deny check --disable-fetch advisories
+    cargo deny --offline --log-level error check advisories
   else
     echo "lint: the advisory database can't be fetched from here, so advisories were not checked"
   fi
