@@ -7,6 +7,8 @@ binary=$(realpath "${1:?the program}")
 root=${2:?the folder to make}
 name=$(basename "$binary")
 
+# The same modes whoever builds.
+umask 022
 rm -rf "$root"
 mkdir -p "$root"/{etc/ssl/certs,usr/bin,tmp,proc,sys,dev}
 chmod 1777 "$root/tmp"

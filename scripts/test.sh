@@ -20,8 +20,9 @@ compose/test.sh || failed+=("compose")
 e2e/browser/run.sh || failed+=("e2e/browser")
 # The faults of pods and nodes take seven minutes more: `make e2e` has them.
 scripts/e2e.sh --test chat --test lifecycle --test security || failed+=("e2e/kubernetes")
-# After the cluster, for which helm was built.
+# After the cluster, for which helm and the programs of the images were built.
 charts/test.sh || failed+=("charts")
+images/test.sh || failed+=("images")
 # A cluster takes a gigabyte, and these tests have no use for it any more.
 [ -n "${E2E_KUBECONFIG:-}" ] || kind/down.sh || failed+=("kind/down.sh")
 
