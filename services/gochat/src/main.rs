@@ -114,7 +114,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Repo(args) => service::run(Workload::Repo, args).await,
         Command::Task(args) => service::run(Workload::Task, args).await,
         Command::Migrate(args) => migrate::run(args).await,
-        Command::Dev(args) => dev::run(args).await,
+        Command::Dev(args) => Box::pin(dev::run(args)).await,
         Command::Placement(args) => placement::run(args).await,
         Command::Probe(args) => probe::run(args).await,
         Command::Bench(args) => gochat_bench::run(args).await,

@@ -30,7 +30,7 @@ pub(super) fn say(gateways: &[SocketAddr], admin: SocketAddr, took: Duration) {
 }
 
 /// An address that a browser can open, where it listens on all.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
     }

@@ -1,6 +1,7 @@
-//! Starts the members of the cluster, each as if it were alone in its process.
+//! The members of the cluster, each as if it were alone in its process: starts them, and lets them go.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -8,10 +9,11 @@ use gochat_cache::CacheLayer;
 use gochat_chassis::{Health, Shutdown};
 use gochat_coord::Coord;
 use gochat_core::Workload;
-use gochat_crds::GoChatClusterSpec;
 use gochat_db::Db;
 use gochat_mq::Mq;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::say;
 use crate::settings::Settings;
@@ -28,79 +30,43 @@ pub(super) struct Engines {
     pub(super) db: Db,
     pub(super) cache: CacheLayer,
     pub(super) coord: Coord,
-    pub(super) health: Health,
 }
 
 /// The running members.
 pub(super) struct Members {
-    front: JoinSet<(String, anyhow::Result<()>)>,
-    back: JoinSet<(String, anyhow::Result<()>)>,
+    settings: Settings,
+    engines: Engines,
+    running: Vec<Member>,
+    tasks: JoinSet<(String, anyhow::Result<()>)>,
+    /// Who has joined.
+    living: Vec<(Workload, Living)>,
+    /// Where clients connect, by the gateways' numbers. A number that comes back gets its address back.
     gateways: Vec<SocketAddr>,
-    counts: Vec<(Workload, usize)>,
+    /// Where the first gateway listens.
+    gateway_at: SocketAddr,
+}
+
+type Living = watch::Receiver<Arc<Vec<gochat_coord::Member>>>;
+
+/// One running member.
+pub(super) struct Member {
+    /// As coordination knows it.
+    pub(super) name: String,
+    /// Since when it is to go.
+    pub(super) leaving: Option<Instant>,
+    workload: Workload,
+    index: u32,
+    stop: Shutdown,
+    health: Health,
 }
 
 impl Members {
-    /// Starts them all; gateways listen when this returns.
-    pub(super) async fn start(
-        settings: &Settings,
-        spec: &GoChatClusterSpec,
-        engines: &Engines,
-        mut gateway_at: SocketAddr,
-        front: &Shutdown,
-        back: &Shutdown,
-    ) -> anyhow::Result<Self> {
-        let mut members =
-            Self { front: JoinSet::new(), back: JoinSet::new(), gateways: Vec::new(), counts: Vec::new() };
-        let Engines { mq, db, cache, coord, health } = engines;
-        let named = |workload: Workload, index: u32| format!("{workload}-{index}");
-
-        let mut config = settings.repo.clone();
-        (config.listen, config.member) = (INSIDE, named(Workload::Repo, 0));
-        let deps = gochat_repo::Deps { db: db.clone(), coord: coord.session(), health: health.clone() };
-        let serving = gochat_repo::run(config, deps, back.clone());
-        members.back.spawn(async move { (named(Workload::Repo, 0), serving.await) });
-
-        for index in 0..spec.logic.initial_replicas() {
-            let mut config = settings.logic.clone();
-            (config.listen, config.member) = (INSIDE, named(Workload::Logic, index));
-            let (mq, cache, coord, health) = (mq.clone(), cache.clone(), coord.session(), health.clone());
-            let deps = gochat_logic::Deps { mq, cache, coord, health };
-            let serving = gochat_logic::run(config, deps, front.clone());
-            members.front.spawn(async move { (named(Workload::Logic, index), serving.await) });
-        }
-        for index in 0..spec.task.initial_replicas() {
-            let mut config = settings.task.clone();
-            (config.listen, config.member) = (INSIDE, named(Workload::Task, index));
-            let deps = gochat_task::Deps { mq: mq.clone(), coord: coord.session(), health: health.clone() };
-            let serving = gochat_task::run(config, deps, front.clone());
-            members.front.spawn(async move { (named(Workload::Task, index), serving.await) });
-        }
-        for index in 0..spec.gateway.initial_replicas() {
-            let mut config = settings.gateway.clone();
-            gateway_at = free_port(gateway_at)?;
-            (config.listen, config.grpc_listen) = (gateway_at, INSIDE);
-            config.member = named(Workload::Gateway, index);
-            let deps =
-                gochat_gateway::Deps { mq: mq.clone(), coord: coord.session(), health: health.clone() };
-            let bound = gochat_gateway::Bound::bind(config, deps).await?;
-            members.gateways.push(bound.address()?);
-            if gateway_at.port() != 0 {
-                gateway_at.set_port(
-                    gateway_at.port().checked_add(1).context("no port is left for the next gateway")?,
-                );
-            }
-            let serving = bound.serve(front.clone());
-            members.front.spawn(async move { (named(Workload::Gateway, index), serving.await) });
-        }
-        members.counts = [
-            (Workload::Repo, 1),
-            (Workload::Logic, spec.logic.initial_replicas()),
-            (Workload::Task, spec.task.initial_replicas()),
-            (Workload::Gateway, spec.gateway.initial_replicas()),
-        ]
-        .map(|(workload, count)| (workload, count as usize))
-        .into();
-        Ok(members)
+    /// Nobody yet.
+    pub(super) fn new(settings: Settings, engines: Engines, gateway_at: SocketAddr) -> Self {
+        let all = [Workload::Repo, Workload::Logic, Workload::Task, Workload::Gateway];
+        let living = all.map(|workload| (workload, engines.coord.members(workload))).into();
+        let (running, tasks, gateways) = (Vec::new(), JoinSet::new(), Vec::new());
+        Self { settings, engines, running, tasks, living, gateways, gateway_at }
     }
 
     /// Where clients connect, in the order of the gateways.
@@ -108,53 +74,176 @@ impl Members {
         &self.gateways
     }
 
-    /// How many there are of each workload.
-    pub(super) fn counts(&self) -> Vec<(Workload, usize)> {
-        self.counts.clone()
+    /// Those of a workload, the going ones included.
+    pub(super) fn of(&self, workload: Workload) -> impl Iterator<Item = &Member> {
+        self.running.iter().filter(move |member| member.workload == workload)
     }
 
-    /// How many there are in all.
-    pub(super) fn count(&self) -> usize {
-        self.counts.iter().map(|(_, count)| count).sum()
+    /// Those of a workload that have joined, as coordination knows them.
+    pub(super) fn living(&self, workload: Workload) -> Arc<Vec<gochat_coord::Member>> {
+        let living = self.living.iter().find(|(of, _)| *of == workload);
+        living.map(|(_, living)| Arc::clone(&living.borrow())).unwrap_or_default()
     }
 
-    /// Waits for a member that ends though nobody stopped it, and tells why.
-    pub(super) async fn first_end(&mut self) -> anyhow::Error {
-        let ended = tokio::select! {
-            Some(ended) = self.front.join_next() => ended,
-            Some(ended) = self.back.join_next() => ended,
-            else => return anyhow::anyhow!("all members have ended"),
-        };
-        match ended {
-            Ok((member, Err(error))) => error.context(format!("{member} failed")),
-            Ok((member, Ok(()))) => anyhow::anyhow!("{member} ended by itself"),
-            Err(error) => anyhow::anyhow!("a member panicked: {error}"),
+    /// How many of a workload are asked for.
+    pub(super) fn asked(&self, workload: Workload) -> usize {
+        self.of(workload).filter(|member| member.leaving.is_none()).count()
+    }
+
+    /// What keeps members that are not going from being ready.
+    pub(super) fn failing(&self) -> Vec<String> {
+        let mut failing = Vec::new();
+        for Member { name, workload, health, .. } in self.running.iter().filter(|m| m.leaving.is_none()) {
+            if !self.living(*workload).iter().any(|member| member.id.as_str() == name) {
+                failing.push(format!("{name} has not joined"));
+            }
+            failing.extend(health.failing().into_iter().map(|(_, reason)| format!("{name}: {reason}")));
+        }
+        failing
+    }
+
+    /// Starts members until so many are asked for, or asks the last ones to go. A new gateway listens when this returns.
+    pub(super) async fn scale(&mut self, workload: Workload, count: usize) -> anyhow::Result<()> {
+        while self.asked(workload) < count {
+            let free = (0..u32::MAX).find(|index| !self.of(workload).any(|member| member.index == *index));
+            self.start(workload, free.context("no number is left for a member")?).await?;
+        }
+        while self.asked(workload) > count
+            && let Some(last) = self
+                .running
+                .iter_mut()
+                .filter(|member| member.workload == workload && member.leaving.is_none())
+                .max_by_key(|member| member.index)
+        {
+            last.leaving = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Stops a member that was asked to go: clients are sent away, what is in hand is finished.
+    pub(super) fn stop(&self, name: &str) {
+        if let Some(member) = self.running.iter().find(|member| member.name == name) {
+            member.stop.begin();
         }
     }
 
-    /// Waits for the front, which has been told to stop, then stops the back: what is in hand needs repo.
-    pub(super) async fn stop(mut self, back: &Shutdown, for_front: Duration, for_back: Duration) {
-        ended("front", &mut self.front, for_front).await;
-        back.begin();
-        ended("repo", &mut self.back, for_back).await;
-    }
-}
-
-async fn ended(what: &str, members: &mut JoinSet<(String, anyhow::Result<()>)>, within: Duration) {
-    let all = async {
-        while let Some(ended) = members.join_next().await {
-            match ended {
-                Ok((_, Ok(()))) => {}
-                Ok((member, Err(error))) => {
-                    tracing::warn!(member, error = format!("{error:#}"), "did not stop well");
+    /// Waits for a member that fails, or ends though nobody stopped it; tells of those that were asked to go. Cancel-safe.
+    pub(super) async fn failed(&mut self) -> anyhow::Error {
+        while let Some(ended) = self.tasks.join_next().await {
+            let (name, result) = match ended {
+                Ok(ended) => ended,
+                Err(error) => return anyhow::anyhow!("a member panicked: {error}"),
+            };
+            let member = self.remove(&name);
+            match (result, member.and_then(|member| member.leaving)) {
+                (Err(error), _) => return error.context(format!("{name} failed")),
+                (Ok(()), None) => return anyhow::anyhow!("{name} ended by itself"),
+                (Ok(()), Some(since)) => {
+                    say::line(&format!(
+                        "{name} has gone, {:.1} s after it was asked to",
+                        since.elapsed().as_secs_f64()
+                    ));
                 }
-                Err(error) => tracing::warn!(%error, "did not stop well"),
             }
         }
-    };
-    if tokio::time::timeout(within, all).await.is_err() {
-        tracing::warn!(what, left = members.len(), ?within, "members did not stop in time");
-        members.abort_all();
+        anyhow::anyhow!("all members have ended")
+    }
+
+    /// Stops gateways, logic and task, then repo: what is in hand needs it.
+    pub(super) async fn end(mut self, front: Duration, back: Duration) {
+        for (what, within, with_repo) in [("front", front, false), ("repo", back, true)] {
+            let concerned = |member: &Member| with_repo || member.workload != Workload::Repo;
+            self.running.iter().filter(|member| concerned(member)).for_each(|member| member.stop.begin());
+            let all = async {
+                while self.running.iter().any(concerned)
+                    && let Some(ended) = self.tasks.join_next().await
+                {
+                    match ended {
+                        Ok((name, result)) => {
+                            self.remove(&name);
+                            if let Err(error) = result {
+                                tracing::warn!(name, error = format!("{error:#}"), "did not stop well");
+                            }
+                        }
+                        Err(error) => tracing::warn!(%error, "did not stop well"),
+                    }
+                }
+            };
+            if tokio::time::timeout(within, all).await.is_err() {
+                tracing::warn!(what, left = self.running.len(), ?within, "members did not stop in time");
+            }
+        }
+    }
+
+    fn remove(&mut self, name: &str) -> Option<Member> {
+        let at = self.running.iter().position(|member| member.name == name)?;
+        Some(self.running.swap_remove(at))
+    }
+
+    async fn start(&mut self, workload: Workload, index: u32) -> anyhow::Result<()> {
+        let (stop, health) = (Shutdown::new(), Health::new());
+        let name = format!("{workload}-{index}");
+        let member = Member {
+            name: name.clone(),
+            leaving: None,
+            workload,
+            index,
+            stop: stop.clone(),
+            health: health.clone(),
+        };
+        let Engines { mq, db, cache, coord } = &self.engines;
+        let (mq, coord) = (mq.clone(), coord.session());
+        match workload {
+            Workload::Repo => {
+                let mut config = self.settings.repo.clone();
+                (config.listen, config.member) = (INSIDE, name.clone());
+                let deps = gochat_repo::Deps { db: db.clone(), coord, health };
+                self.tasks.spawn(async move { (name, gochat_repo::run(config, deps, stop).await) });
+            }
+            Workload::Logic => {
+                let mut config = self.settings.logic.clone();
+                (config.listen, config.member) = (INSIDE, name.clone());
+                let deps = gochat_logic::Deps { mq, cache: cache.clone(), coord, health };
+                self.tasks.spawn(async move { (name, gochat_logic::run(config, deps, stop).await) });
+            }
+            Workload::Task => {
+                let mut config = self.settings.task.clone();
+                (config.listen, config.member) = (INSIDE, name.clone());
+                let deps = gochat_task::Deps { mq, coord, health };
+                self.tasks.spawn(async move { (name, gochat_task::run(config, deps, stop).await) });
+            }
+            Workload::Gateway => {
+                let mut config = self.settings.gateway.clone();
+                config.listen = self.gateway_address(index as usize)?;
+                (config.grpc_listen, config.member) = (INSIDE, name.clone());
+                let deps = gochat_gateway::Deps { mq, coord, health };
+                let bound = gochat_gateway::Bound::bind(config, deps).await?;
+                let address = bound.address()?;
+                match self.gateways.get_mut(index as usize) {
+                    Some(known) => *known = address,
+                    None => self.gateways.push(address),
+                }
+                self.tasks.spawn(async move { (name, bound.serve(stop).await) });
+            }
+        }
+        self.running.push(member);
+        Ok(())
+    }
+
+    /// Where a gateway that has been here was, else the next port that is free.
+    fn gateway_address(&self, index: usize) -> anyhow::Result<SocketAddr> {
+        if self.gateway_at.port() == 0 {
+            return Ok(self.gateway_at);
+        }
+        let wanted = match (self.gateways.get(index), self.gateways.last()) {
+            (Some(known), _) => *known,
+            (None, None) => self.gateway_at,
+            (None, Some(last)) => {
+                let port = last.port().checked_add(1).context("no port is left for the next gateway")?;
+                SocketAddr::new(last.ip(), port)
+            }
+        };
+        free_port(wanted)
     }
 }
 

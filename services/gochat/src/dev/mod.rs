@@ -1,23 +1,23 @@
 //! `gochat dev`: a whole cluster in this process, on embedded engines.
 //!
 //! ```text
-//! data       the folder: lock, database, log, signing key
-//! cluster    a GoChatCluster as settings
-//! members    starts repo, logic, task and gateways, each under a lease of its own
-//! placer     deals the slots out among the members, again when they change
-//! events     tells what happens in one line each
-//! greeting   where to look and what to type
+//! data         the folder: lock, database, log, signing key
+//! cluster      a GoChatCluster as settings
+//! members      starts repo, logic, task and gateways, each under a lease of its own, and lets them go
+//! pilot        the operator's place: the same planner and autoscalers over these members
+//! connections  tells how many there are
+//! greeting     where to look and what to type
 //! ```
 //!
 //! The services are the same as in production and know nothing of each other here either: they speak gRPC over
 //! loopback, and through the log.
 
 mod cluster;
+mod connections;
 mod data;
-mod events;
 mod greeting;
 mod members;
-mod placer;
+mod pilot;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -40,15 +40,17 @@ use crate::settings::{Settings, SettingsArgs};
 
 use data::Data;
 use members::{Engines, Members};
+use pilot::Pilot;
 
 pub(crate) const HELP: &str = "\
 Examples:
-  gochat dev                               two gateways, one logic, one repo, one task; data in ./.gochat
+  gochat dev                               two of gateway, logic and task, one repo; data in ./.gochat
   gochat dev --ephemeral                   keeps nothing
-  gochat dev --file cluster.yaml           another GoChatCluster
+  gochat dev --file cluster.yaml           another GoChatCluster; one with autoscaling grows and shrinks
   gochat dev --host 0.0.0.0 --port 9000    reachable from your phone
   gochat dev --set telemetry.filter=info   with the services' logs
-Ctrl-C stops it.";
+Members, slots and their number follow the load as under the operator: each decision is a line with its reason.
+CPU is no signal here, and repo is one: they share a process. Ctrl-C stops it.";
 
 /// How long members may take to come, and services to be ready.
 const START: Duration = Duration::from_secs(30);
@@ -88,24 +90,26 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let telemetry = telemetry::init(&settings.telemetry, "gochat-dev")?;
     let metrics = telemetry.metrics();
-    let (health, front, back) = (Health::new(), Shutdown::new(), Shutdown::new());
-    front.on_signals();
+    let (health, stop) = (Health::new(), Shutdown::new());
+    stop.on_signals();
     let spec = &cluster.spec;
-    say::line(&format!(
-        "GoChat {} as cluster {:?}: gateway × {}, logic × {}, repo × 1, task × {}",
-        env!("CARGO_PKG_VERSION"),
-        cluster.metadata.name.as_deref().unwrap_or_default(),
-        spec.gateway.initial_replicas(),
-        spec.logic.initial_replicas(),
-        spec.task.initial_replicas()
-    ));
+    let begin = [
+        (Workload::Repo, 1),
+        (Workload::Logic, spec.logic.initial_replicas()),
+        (Workload::Task, spec.task.initial_replicas()),
+        (Workload::Gateway, spec.gateway.initial_replicas()),
+    ];
+    let name = cluster.metadata.name.as_deref().unwrap_or_default();
+    let counts: Vec<_> = begin.iter().map(|(workload, count)| format!("{workload} × {count}")).collect();
+    say::line(&format!("GoChat {} as cluster {name:?}: {}", env!("CARGO_PKG_VERSION"), counts.join(", ")));
     let step = |what: &str, since: Instant| {
         say::line(&format!("  {what:<64} {:>5} ms", since.elapsed().as_millis()));
     };
     step(&format!("data {data}"), began);
 
     let admin = members::free_port(settings.admin.listen)?;
-    let admin = serve_admin(admin, &health, &telemetry, &front).await?;
+    let admin = serve_admin(admin, &health, &telemetry, &stop).await?;
+    let ready = health.check("members");
     let since = Instant::now();
     let db = Db::connect(&settings.db).await?;
     let applied = gochat_repo::migrate(&db).await.context("migrate")?;
@@ -117,34 +121,39 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let since = Instant::now();
     let coord = Coord::connect(&settings.coord).await?;
     let cache = CacheLayer::connect(&settings.cache).await?;
-    let engines = Engines { mq, db, cache, coord, health: health.clone() };
-
-    let gateway_at = SocketAddr::new(args.host, args.port);
-    let mut members = Members::start(&settings, spec, &engines, gateway_at, &front, &back).await?;
-    let counts = members.counts();
+    let mut pilot = Pilot::new(spec, &coord, |workload| slots(workload, &settings))?;
+    let engines = Engines { mq, db, cache, coord };
+    let mut members = Members::new(settings, engines, SocketAddr::new(args.host, args.port));
+    for (workload, count) in begin {
+        members.scale(workload, count as usize).await?;
+    }
     let started = tokio::select! {
         // Members that end because they were told to have not failed.
         biased;
-        () = front.wait() => Ok(()),
-        ended = members.first_end() => Err(ended),
-        started = settle(&settings, &counts, &engines, &front) => started,
+        () = stop.wait() => Ok(()),
+        started = tokio::time::timeout(START, pilot.steer(&mut members, |members| members.failing().is_empty())) => {
+            let late = || anyhow::anyhow!("not ready within {START:?}: {}", members.failing().join("; "));
+            started.unwrap_or_else(|_| Err(late()))
+        }
     };
     let mut result = started;
-    if result.is_ok() && !front.is_shutting_down() {
-        step(&format!("{} members joined, slots dealt out, all ready", members.count()), since);
+    if result.is_ok() && !stop.is_shutting_down() {
+        ready.ready();
+        let count: u32 = begin.iter().map(|(_, count)| count).sum();
+        step(&format!("{count} members joined, slots dealt out, all ready"), since);
         greeting::say(members.gateways(), admin, began.elapsed());
         result = tokio::select! {
             biased;
-            () = front.wait() => Ok(()),
-            ended = members.first_end() => Err(ended),
-            () = events::tell(&engines.coord, &settings, &metrics) => Ok(()),
+            () = stop.wait() => Ok(()),
+            ended = pilot.steer(&mut members, |_| false) => ended,
+            () = connections::tell(&metrics) => Ok(()),
         };
     }
 
     let stopping = Instant::now();
     say::line("stopping");
-    front.begin();
-    members.stop(&back, STOP_FRONT, STOP_BACK).await;
+    stop.begin();
+    members.end(STOP_FRONT, STOP_BACK).await;
     say::line(&format!("stopped in {} ms", stopping.elapsed().as_millis()));
     drop(data);
     result.map(|()| ExitCode::SUCCESS)
@@ -159,28 +168,4 @@ fn read_cluster(args: &Args) -> anyhow::Result<GoChatCluster> {
         }
     };
     Ok(gochat_crds::file::read(&text, &from)?)
-}
-
-/// Waits for all members, deals the slots out, and waits until all is ready.
-async fn settle(
-    settings: &Settings,
-    counts: &[(Workload, usize)],
-    engines: &Engines,
-    front: &Shutdown,
-) -> anyhow::Result<()> {
-    let coord = &engines.coord;
-    let ready = async {
-        for (workload, count) in counts {
-            placer::joined(coord, *workload, *count).await?;
-        }
-        for workload in [Workload::Gateway, Workload::Logic, Workload::Task] {
-            placer::start(coord, workload, slots(workload, settings)?, front).await?;
-        }
-        engines.health.until_ready().await;
-        Ok(())
-    };
-    match tokio::time::timeout(START, ready).await {
-        Ok(ready) => ready,
-        Err(_) => anyhow::bail!("not ready within {START:?}: {:?}", engines.health.failing()),
-    }
 }

@@ -1,5 +1,6 @@
 //! The binary as a process of its own.
-#![allow(unreachable_pub, reason = "each test is a crate")]
+#![allow(unreachable_pub, dead_code, reason = "each test is a crate")]
+#![allow(clippy::print_stdout, reason = "shown where a test fails")]
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -28,10 +29,16 @@ impl Dev {
         Self { child, lines }
     }
 
+    /// Reads on until a line has `mark`.
+    pub fn line_with(&mut self, mark: &str) -> String {
+        let mut lines = self.lines.by_ref().map(Result::unwrap).inspect(|line| println!("{line}"));
+        let line = lines.find(|line| line.contains(mark));
+        line.unwrap_or_else(|| panic!("it ended without telling its {mark}"))
+    }
+
     /// Reads on until a line has `mark`; the first address in it.
     pub fn address_after(&mut self, mark: &str) -> String {
-        let line = self.lines.by_ref().map(Result::unwrap).find(|line| line.contains(mark));
-        let line = line.unwrap_or_else(|| panic!("it ended without telling its {mark}"));
+        let line = self.line_with(mark);
         line.split_whitespace().find(|word| word.starts_with("http://")).unwrap().to_owned()
     }
 
