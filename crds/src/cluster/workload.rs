@@ -120,11 +120,16 @@ impl Default for ConsumerTargets {
 /// What one pod of repo should carry.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.callP99) || duration(self.callP99) >= duration('1ms') && duration(self.callP99) <= duration('1m')")
+    .message("repo.autoscaling.targets.callP99 must be 1ms to 1m"))]
 pub struct RepoTargets {
     /// Calls in flight, 1 to 10,000.
     #[serde(default = "RepoTargets::in_flight")]
     #[schemars(range(min = 1, max = 10_000))]
     pub in_flight: u32,
+    /// How long 99 of 100 calls may take. By default it is not looked at: more pods do not cure a slow database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call_p99: Option<Span>,
     /// Per cent of the CPU that a pod requests, 1 to 100.
     #[serde(default = "cpu_percent")]
     #[schemars(range(min = 1, max = 100))]
@@ -139,7 +144,7 @@ impl RepoTargets {
 
 impl Default for RepoTargets {
     fn default() -> Self {
-        Self { in_flight: Self::in_flight(), cpu_percent: cpu_percent() }
+        Self { in_flight: Self::in_flight(), call_p99: None, cpu_percent: cpu_percent() }
     }
 }
 

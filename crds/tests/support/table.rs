@@ -82,6 +82,10 @@ pub(crate) const CREATE: &[Case] = &[
         "gateway: {httpRoute: {hostnames: [], parentRefs: [{name: g}]}}",
         &["spec.gateway.httpRoute.hostnames"],
     ),
+    case(
+        "repo: {autoscaling: {min: 1, max: 3, targets: {callP99: 0ms}}}",
+        &["repo.autoscaling.targets.callP99 must be 1ms to 1m"],
+    ),
     case("gateway: {drain: {window: 2h}}", &["gateway.drain.window must be 1s to 1h"]),
     case("gateway: {drain: {window: soon}}", &["spec.gateway.drain.window"]),
     case("gateway: {drain: {rate: 0}}", &["spec.gateway.drain.rate", "1"]),

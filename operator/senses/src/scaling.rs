@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | gateway | connections, deliveries a second, CPU |
 //! | logic, task | backlog (how long it takes to work off what waits), CPU |
-//! | repo | calls in flight, CPU |
+//! | repo | calls in flight, how long they take (where `callP99` says how long they may), CPU |
 //!
 //! A signal is missing when no member reports it; fewer reports than ready members are for the autoscaler to judge.
 
@@ -22,7 +22,7 @@ use crate::policy;
 enum Targets {
     Gateway { connections: u32, deliveries: u32 },
     Consumer { drain_time: Duration },
-    Repo { in_flight: u32 },
+    Repo { in_flight: u32, call_p99: Option<Duration> },
 }
 
 /// A workload's autoscaling, as the brain takes it.
@@ -89,8 +89,9 @@ impl Scaling {
             }
             ScaledWorkload::Repo => {
                 let autoscaling = spec.repo.autoscaling.as_ref()?;
-                let in_flight = autoscaling.targets.in_flight;
-                (policy::scaling(autoscaling), Targets::Repo { in_flight }, autoscaling.targets.cpu_percent)
+                let targets = &autoscaling.targets;
+                let (in_flight, call_p99) = (targets.in_flight, targets.call_p99.map(|span| span.0));
+                (policy::scaling(autoscaling), Targets::Repo { in_flight, call_p99 }, targets.cpu_percent)
             }
         };
         let cores = requested.map(|cores| cores * f64::from(percent) / 100.0).filter(|cores| *cores > 0.0);
@@ -119,8 +120,17 @@ impl Scaling {
                 let worked_off = sum(|report| report.messages_per_second);
                 vec![reading(backlog.signal(now, records, worked_off, members, drain_time))]
             }
-            // repo serves no ops.v1: nothing is known of it, and so it stays as it is.
-            Targets::Repo { .. } => vec![Reading::missing("calls in flight")],
+            Targets::Repo { in_flight, call_p99 } => {
+                let total = sum(|report| report.calls_in_flight);
+                let mut readings = vec![per_member("calls in flight", total, f64::from(in_flight))];
+                readings.extend(call_p99.map(|target| {
+                    // The slowest member's: a mean over percentiles is none.
+                    let slowest = reports.iter().map(|aged| aged.report.call_p99_ms).fold(0.0, f64::max);
+                    let p99 = Duration::try_from_secs_f64(slowest / 1_000.0).unwrap_or_default();
+                    reading(Signal::Latency { name: "calls".into(), p99, target })
+                }));
+                readings
+            }
         };
         if let Some(cores) = self.cores {
             readings.push(per_member("cpu cores", sum(|report| report.cpu_cores), cores));
@@ -265,6 +275,28 @@ mod tests {
             [arrival(0, 1_000), arrival(1, 9_000), arrival(10, 11_000)].map(|rate| rate.to_string()),
             ["500", "500", "1500"]
         );
+    }
+
+    #[test]
+    fn repo_scales_on_calls_in_flight_and_where_asked_on_how_long_they_take() {
+        let decide = |targets: serde_json::Value, calls_in_flight, call_p99_ms| {
+            let spec =
+                spec(&json!({ "repo": { "autoscaling": { "min": 1, "max": 9, "targets": targets } } }));
+            let scaling = Scaling::of(&spec, ScaledWorkload::Repo, None).unwrap();
+            let report = LoadReport { calls_in_flight, call_p99_ms, ..LoadReport::default() };
+            let now = Duration::from_secs(43_266);
+            let reports = [report.clone(), report];
+            let signals = scaling.readings(&aged(&reports), &mut Backlog::default(), now);
+            let observed =
+                Observation { ready: 2, desired: 2, signals, frozen: None, floor: 1, ceiling: None };
+            Autoscaler::new(scaling.policy).decide(now, &observed).to_string()
+        };
+        let busy = decide(json!({ "inFlight": 10 }), 25.0, 900.0);
+        assert!(busy.starts_with("2 → 6: 50 calls in flight / 10 per pod × 1.2 headroom"), "{busy}");
+        let slow = decide(json!({ "callP99": "300ms" }), 1.0, 900.0);
+        assert!(slow.starts_with("2 → 4: "), "{slow}");
+        let fast = decide(json!({ "callP99": "300ms" }), 1.0, 200.0);
+        assert!(fast.starts_with("2: "), "{fast}");
     }
 
     #[test]

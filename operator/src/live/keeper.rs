@@ -97,8 +97,7 @@ impl State {
         // What an operator knows that began a moment ago is not what is so: nothing is decided and the status stays as it is
         // until the members had their chance to report.
         let silent = |sight: &Sight| sight.pod.ready && sight.pod.address.is_some() && sight.heard.is_none();
-        let heard_all =
-            !sights.values().any(|sight| sight.pod.workload != ScaledWorkload::Repo && silent(sight));
+        let heard_all = !sights.values().any(silent);
         if !(heard_all && brief.is_known) && instant.duration_since(self.begun) < SETTLE {
             return Some(BUSY);
         }
@@ -121,9 +120,7 @@ impl State {
         });
         self.unready.retain(|name, _| pods.contains_key(name));
         let sights = pods.into_iter().map(|(name, pod)| {
-            if pod.workload != ScaledWorkload::Repo
-                && let (Some(address), false) = (pod.address, self.links.contains_key(&name))
-            {
+            if let (Some(address), false) = (pod.address, self.links.contains_key(&name)) {
                 let link = Link::open(address, pod.uid.clone(), Arc::clone(&self.changed));
                 self.links.insert(name.clone(), link);
             }

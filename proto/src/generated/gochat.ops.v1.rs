@@ -28,6 +28,12 @@ pub struct LoadReport {
     pub resident_bytes: u64,
     #[prost(bool, tag = "10")]
     pub draining: bool,
+    /// Calls in flight, the mean since the report before (repo only).
+    #[prost(double, tag = "11")]
+    pub calls_in_flight: f64,
+    /// 99 of 100 calls that ended since the report before took no longer; 0 when none did (repo only).
+    #[prost(double, tag = "12")]
+    pub call_p99_ms: f64,
 }
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
 pub struct SlotLoad {
@@ -176,7 +182,7 @@ pub mod operations_client {
             self.inner.server_streaming(req, path, codec).await
         }
         /// Empties this member: it takes no new work, clients are told to go, progress is streamed until done.
-        /// Idempotent; a second call follows the drain that runs.
+        /// Idempotent; a second call follows the drain that runs. A repo holds nothing, and refuses.
         pub async fn drain(
             &mut self,
             request: impl tonic::IntoRequest<super::DrainRequest>,
@@ -234,7 +240,7 @@ pub mod operations_server {
             + std::marker::Send
             + 'static;
         /// Empties this member: it takes no new work, clients are told to go, progress is streamed until done.
-        /// Idempotent; a second call follows the drain that runs.
+        /// Idempotent; a second call follows the drain that runs. A repo holds nothing, and refuses.
         async fn drain(
             &self,
             request: tonic::Request<super::DrainRequest>,

@@ -6,6 +6,7 @@
 //!   users, sessions
 //!   conversations/  create, view (as a member sees it), members
 //!   messages/       append ──▶ assign (pure: who gets which seq), history, cursors, retention, stats
+//! load, ops   calls in flight and how long they take, for the operator
 //! store       one place for transactions: retries, latencies, what a failure is to the caller
 //! check       limits of what comes in
 //! schema      migrations
@@ -16,7 +17,9 @@
 mod check;
 mod config;
 mod conversations;
+mod load;
 mod messages;
+mod ops;
 mod run;
 mod schema;
 mod service;

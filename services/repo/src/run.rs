@@ -8,8 +8,10 @@ use gochat_coord::{Coord, Member};
 use gochat_core::Workload;
 use gochat_db::Db;
 use gochat_member::{advertised, member_id};
+use gochat_proto::ops::operations_server::OperationsServer;
 use tokio::net::TcpListener;
 
+use crate::ops::RepoOperations;
 use crate::{Config, Repo};
 
 /// What repo needs.
@@ -35,7 +37,9 @@ pub async fn run(config: Config, deps: Deps, shutdown: Shutdown) -> anyhow::Resu
     let id = member_id(&config.member, Workload::Repo);
     let repo = Repo::new(deps.db.clone());
     watch_database(config.ping_every, deps.db.clone(), &deps.health, &shutdown);
-    let routes = repo.routes();
+    let operations =
+        RepoOperations { member: id.clone(), calls: repo.calls().clone(), shutdown: shutdown.clone() };
+    let routes = repo.routes().add_service(OperationsServer::new(operations));
     let stop = shutdown.clone();
     let server =
         shutdown.spawn("repo-grpc", async move { gochat_chassis::grpc::serve(listener, routes, stop).await });

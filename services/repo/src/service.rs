@@ -18,6 +18,7 @@ use tonic::service::Routes;
 use tonic::{Request, Response, Status, async_trait};
 
 use crate::conversations::{create, head, members, view};
+use crate::load::Calls;
 use crate::messages::{append, cursors, history, retention, stats};
 use crate::store::Store;
 use crate::{sessions, users};
@@ -33,6 +34,11 @@ impl Repo {
     /// The schema has to be there: see [`crate::migrate`].
     pub fn new(db: Db) -> Self {
         Self(Store::new(db))
+    }
+
+    /// What is worked on.
+    pub(crate) fn calls(&self) -> &Calls {
+        &self.0.calls
     }
 
     /// For a gRPC server.

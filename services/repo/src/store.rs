@@ -7,6 +7,8 @@ use gochat_chassis::resilience::Retry;
 use gochat_db::{Db, DbError};
 use tonic::Status;
 
+use crate::load::Calls;
+
 /// Why a call ends without an answer.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -30,6 +32,7 @@ impl From<Status> for Failure {
 #[derive(Clone)]
 pub(crate) struct Store {
     pub(crate) db: Db,
+    pub(crate) calls: Calls,
     retry: Retry,
 }
 
@@ -42,7 +45,7 @@ impl Store {
             cap: Duration::from_millis(100),
             budget: None,
         };
-        Self { db, retry }
+        Self { db, calls: Calls::new(), retry }
     }
 
     /// Runs an attempt until it succeeds or fails for good. It may run again after its commit got no answer, so it has
@@ -51,6 +54,7 @@ impl Store {
     where
         F: Future<Output = Result<T, Failure>>,
     {
+        let _call = self.calls.begin();
         let begun = Instant::now();
         let transient = |failure: &Failure| matches!(failure, Failure::Db(error) if error.is_transient());
         let result = self.retry.run(attempt, transient).await;

@@ -96,12 +96,13 @@ impl Operations {
             workload: self.workload.to_string(),
             epoch: self.placement.borrow().epoch.0,
             at_ms: i64::try_from(at.as_millis()).unwrap_or(i64::MAX),
-            connections: 0,
             messages_per_second: slots.iter().map(|slot| slot.records_per_second).sum(),
             slots,
             cpu_cores,
             resident_bytes: Usage::now().resident_bytes,
             draining: self.drain.has_begun(),
+            // Connections and calls: what others have.
+            ..ops::LoadReport::default()
         }
     }
 
