@@ -12,6 +12,10 @@ pub fn describe() {
         "Requests that ask the API server for a change, by method and outcome: sent, failed, refused (not leading)."
     );
     describe_counter!("gochat_operator_kafka_changes_total", "What was done to a broker.");
+    describe_gauge!(
+        "gochat_operator_lag_records",
+        "Records that wait for a workload of a cluster, by the broker's offsets; read once a minute."
+    );
     describe_counter!("gochat_operator_events_total", "Events that were told.");
     describe_counter!(
         "gochat_operator_events_dropped_total",

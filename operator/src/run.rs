@@ -147,7 +147,7 @@ async fn lead(
     let watches = Watches::start(&client, &scopes, children.clone(), wakeups.clone(), &mut tasks);
     let kafka = Kafka::start(client.clone(), term, events.clone(), wakeups.clone(), &mut tasks);
     let views = Views::new(wakeups.clone());
-    let live = Live::new(client.clone(), events.clone(), views.clone());
+    let live = Live::new(client.clone(), events.clone(), views.clone(), kafka.clone());
     tasks.spawn(live.clone().run(scopes.clone()));
     let _stop = StopLive(live.clone());
     tokio::select! {

@@ -11,7 +11,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, ListParams};
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use serde_json::{Value, json};
 use support::{World, eventually};
@@ -38,9 +38,20 @@ impl Broker {
     }
 
     async fn create(&self, topic: &str, partitions: i32) {
-        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        self.create_with(NewTopic::new(topic, partitions, TopicReplication::Fixed(1))).await;
+    }
+
+    async fn create_with(&self, new: NewTopic<'_>) {
         let made = self.admin.create_topics([&new], &AdminOptions::new()).await.unwrap();
         assert!(made[0].is_ok(), "{made:?}");
+    }
+
+    /// Some settings of a topic.
+    async fn settings<const N: usize>(&self, topic: &str, keys: [&str; N]) -> [String; N] {
+        let topic = ResourceSpecifier::Topic(topic);
+        let found =
+            self.admin.describe_configs([&topic], &AdminOptions::new()).await.unwrap().remove(0).unwrap();
+        keys.map(|key| found.get(key).unwrap().value.clone().unwrap())
     }
 }
 
@@ -113,6 +124,39 @@ async fn a_topic_that_is_too_small_grows_and_one_that_is_larger_stays() {
     .await;
     assert_eq!(event(&world, "TopicGrown").await, ["chat.upstream: 4 → 16 partitions"]);
     assert_eq!(broker.partitions("chat.task"), 32);
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_of_a_topic_follow_the_spec_and_those_of_others_stay() {
+    let Some((world, broker)) = start("kafka-settings").await else { return };
+    let small = NewTopic::new("chat.upstream", 16, TopicReplication::Fixed(1));
+    broker.create_with(small.set("retention.ms", "1000").set("compression.type", "lz4")).await;
+    let operator = world.operator().await;
+    world.stores("sample").await;
+    let bootstrap = broker.kafka.address();
+    let keep = |retention: &'static str| {
+        move |value: &mut Value| {
+            value["spec"]["kafka"]["topics"] =
+                json!({ "replication": 1, "prefix": "chat", "retention": retention });
+        }
+    };
+    let becomes = async |millis: &str| {
+        eventually(&format!("retention.ms is {millis}"), || async {
+            let keys = ["retention.ms", "compression.type", "min.insync.replicas"];
+            let found = broker.settings("chat.upstream", keys).await;
+            if found == [millis, "lz4", "1"] { Ok(()) } else { Err(found) }
+        })
+        .await;
+    };
+    world.apply("sample", &bootstrap, keep("2h")).await;
+    becomes("7200000").await;
+    let notes = event(&world, "TopicConfigured").await;
+    assert!(notes.contains(&"chat.upstream: retention.ms 1000 → 7200000".to_owned()), "{notes:?}");
+    world.condition("sample", "DependenciesReady", "True", None).await;
+
+    world.apply("sample", &bootstrap, keep("3h")).await;
+    becomes("10800000").await;
     operator.stop().await;
 }
 

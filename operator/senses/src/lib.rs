@@ -21,4 +21,4 @@ pub use loads::Capacity;
 pub use picture::{Member, Picture};
 pub use policy::rebalancing;
 pub use reports::{Heard, Link};
-pub use scaling::{Aged, Backlog, Crew, Scaling, cores};
+pub use scaling::{Aged, Backlog, ByBroker, Crew, Scaling, cores};

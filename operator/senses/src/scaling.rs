@@ -3,7 +3,7 @@
 //! | workload | signals |
 //! | --- | --- |
 //! | gateway | connections, deliveries a second, CPU |
-//! | logic, task | backlog (how long it takes to work off what waits), CPU |
+//! | logic, task | backlog (how long it takes to work off what waits; the broker's where a member does not report), CPU |
 //! | repo | calls in flight, how long they take (where `callP99` says how long they may), CPU |
 //!
 //! A signal is missing when no member reports it; fewer reports than ready members are for the autoscaler to judge.
@@ -59,6 +59,19 @@ pub struct Crew {
     pub slots: Option<usize>,
 }
 
+/// What the broker says of a workload's topic, where not every member reports: the same whoever reads it.
+#[derive(Clone, Copy, Debug)]
+pub struct ByBroker {
+    /// That wait.
+    pub records: u64,
+    /// Records a second, of all members.
+    pub worked_off: f64,
+    /// Since it was read.
+    pub age: Duration,
+    /// The members that do it.
+    pub ready: u32,
+}
+
 impl Scaling {
     /// Where the spec has some. `requested` is the CPU that a pod requests.
     pub fn of(spec: &GoChatClusterSpec, workload: ScaledWorkload, requested: Option<f64>) -> Option<Self> {
@@ -99,7 +112,13 @@ impl Scaling {
     }
 
     /// The signals, from what is reported now.
-    pub fn readings(&self, reports: &[Aged<'_>], backlog: &mut Backlog, now: Duration) -> Vec<Reading> {
+    pub fn readings(
+        &self,
+        reports: &[Aged<'_>],
+        by_broker: Option<&ByBroker>,
+        backlog: &mut Backlog,
+        now: Duration,
+    ) -> Vec<Reading> {
         let members = u32::try_from(reports.len()).unwrap_or(u32::MAX);
         let age = reports.iter().map(|aged| aged.age).max();
         let reading = |signal: Signal| match age {
@@ -115,6 +134,14 @@ impl Scaling {
                 per_member("connections", sum(|report| report.connections as f64), f64::from(connections)),
                 per_member("deliveries/s", sum(|report| report.messages_per_second), f64::from(deliveries)),
             ],
+            Targets::Consumer { drain_time } if by_broker.is_some_and(|lag| members < lag.ready) => {
+                let lags = by_broker.map(|lag| Reading::Measured {
+                    signal: backlog.signal(now, lag.records, lag.worked_off, lag.ready, drain_time),
+                    age: lag.age,
+                    members: lag.ready,
+                });
+                lags.into_iter().collect()
+            }
             Targets::Consumer { drain_time } => {
                 let records = reports.iter().flat_map(|aged| &aged.report.slots).map(|slot| slot.lag).sum();
                 let worked_off = sum(|report| report.messages_per_second);
@@ -237,7 +264,7 @@ mod tests {
             ..LoadReport::default()
         });
         let now = Duration::from_secs(43_266);
-        let signals = scaling.readings(&aged(&reports), &mut Backlog::default(), now);
+        let signals = scaling.readings(&aged(&reports), None, &mut Backlog::default(), now);
         assert_eq!(signals.len(), 3);
         let mut autoscaler = Autoscaler::new(scaling.policy);
         let observed = Observation { ready: 2, desired: 3, signals, frozen: None, floor: 1, ceiling: None };
@@ -252,7 +279,7 @@ mod tests {
     fn without_reports_every_signal_is_missing() {
         let spec = spec(&json!({ "logic": { "autoscaling": { "min": 1, "max": 4 } } }));
         let scaling = Scaling::of(&spec, ScaledWorkload::Logic, Some(1.0)).unwrap();
-        let readings = scaling.readings(&[], &mut Backlog::default(), Duration::ZERO);
+        let readings = scaling.readings(&[], None, &mut Backlog::default(), Duration::ZERO);
         assert_eq!(readings, [Reading::missing("backlog"), Reading::missing("cpu cores")]);
         assert_eq!(Scaling::of(&spec, ScaledWorkload::Task, None), None);
     }
@@ -266,7 +293,10 @@ mod tests {
         let mut arrival = |second: u64, lag| {
             let report =
                 LoadReport { messages_per_second: 500.0, slots: vec![slot(lag)], ..LoadReport::default() };
-            match scaling.readings(&aged(&[report]), &mut backlog, Duration::from_secs(second)).remove(0) {
+            match scaling
+                .readings(&aged(&[report]), None, &mut backlog, Duration::from_secs(second))
+                .remove(0)
+            {
                 Reading::Measured { signal: Signal::Backlog { arrival_rate, .. }, .. } => arrival_rate,
                 other => unreachable!("{other:?}"),
             }
@@ -286,7 +316,7 @@ mod tests {
             let report = LoadReport { calls_in_flight, call_p99_ms, ..LoadReport::default() };
             let now = Duration::from_secs(43_266);
             let reports = [report.clone(), report];
-            let signals = scaling.readings(&aged(&reports), &mut Backlog::default(), now);
+            let signals = scaling.readings(&aged(&reports), None, &mut Backlog::default(), now);
             let observed =
                 Observation { ready: 2, desired: 2, signals, frozen: None, floor: 1, ceiling: None };
             Autoscaler::new(scaling.policy).decide(now, &observed).to_string()
@@ -297,6 +327,27 @@ mod tests {
         assert!(slow.starts_with("2 → 4: "), "{slow}");
         let fast = decide(json!({ "callP99": "300ms" }), 1.0, 200.0);
         assert!(fast.starts_with("2: "), "{fast}");
+    }
+
+    #[test]
+    fn where_a_member_is_silent_the_backlog_is_the_brokers() {
+        let spec = spec(&json!({ "task": { "autoscaling": { "min": 1, "max": 4 } } }));
+        let scaling = Scaling::of(&spec, ScaledWorkload::Task, None).unwrap();
+        let lag = ByBroker { records: 9_000, worked_off: 100.0, age: Duration::from_secs(3), ready: 2 };
+        let report =
+            LoadReport { slots: vec![SlotLoad { lag: 7, ..SlotLoad::default() }], ..LoadReport::default() };
+        let records = |reports: &[LoadReport]| {
+            let mut backlog = Backlog::default();
+            match scaling.readings(&aged(reports), Some(&lag), &mut backlog, Duration::ZERO).as_slice() {
+                [Reading::Measured { signal: Signal::Backlog { records, .. }, members, .. }] => {
+                    (*records, *members)
+                }
+                other => unreachable!("{other:?}"),
+            }
+        };
+        assert_eq!(records(&[]), (9_000, 2));
+        assert_eq!(records(&[report.clone()]), (9_000, 2));
+        assert_eq!(records(&[report.clone(), report]), (14, 2), "all report");
     }
 
     #[test]

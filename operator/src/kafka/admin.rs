@@ -10,11 +10,12 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::{ClientConfig, ClientContext};
 
+use super::configs;
 use super::wanted::{Change, Topic};
 use crate::cluster::dereference::TopicFacts;
 
 /// How long a question may take; a broker that is there answers within milliseconds.
-const WITHIN: Duration = Duration::from_secs(8);
+pub(super) const WITHIN: Duration = Duration::from_secs(8);
 
 /// A client of one Kafka.
 #[derive(Clone)]
@@ -30,6 +31,10 @@ impl Admin {
             tokio::task::spawn_blocking(move || settings.create_with_context(LastError::default())).await;
         let client = made.map_err(|error| error.to_string())?.map_err(|error| refused(&error))?;
         Ok(Self { client: Arc::new(client), bootstrap: bootstrap.into() })
+    }
+
+    pub(super) fn client(&self) -> &AdminClient<LastError> {
+        &self.client
     }
 
     /// The topics that there are, by name.
@@ -55,16 +60,18 @@ impl Admin {
         match change {
             Change::Create(topic) => self.create(topic).await,
             Change::Grow { name, to, .. } => self.grow(name, *to).await,
+            Change::Configure { name, own, .. } => self.configure(name, own).await,
         }
     }
 
     async fn create(&self, topic: &Topic) -> Result<(), String> {
-        let (retention, in_sync) = (topic.retention.as_millis().to_string(), topic.min_in_sync().to_string());
+        let settings = configs::wanted(topic, topic.replication);
         let number = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
         let replication = TopicReplication::Fixed(number(topic.replication));
-        let new = NewTopic::new(&topic.name, number(topic.partitions), replication)
-            .set("retention.ms", &retention)
-            .set("min.insync.replicas", &in_sync);
+        let mut new = NewTopic::new(&topic.name, number(topic.partitions), replication);
+        for (key, value) in &settings {
+            new = new.set(key, value);
+        }
         let results =
             self.client.create_topics([&new], &options(WITHIN)).await.map_err(|error| self.away(&error))?;
         match results.into_iter().next() {
@@ -108,18 +115,18 @@ impl Admin {
     }
 
     /// Why there was no answer: the last that librdkafka told by itself says more than the call's "timed out".
-    fn away(&self, error: &KafkaError) -> String {
+    pub(super) fn away(&self, error: &KafkaError) -> String {
         let last = self.client.inner().context().0.lock().clone();
         format!("{}: {}", self.bootstrap, last.unwrap_or_else(|| error.to_string()))
     }
 }
 
-fn options(within: Duration) -> AdminOptions {
+pub(super) fn options(within: Duration) -> AdminOptions {
     AdminOptions::new().request_timeout(Some(within)).operation_timeout(Some(within))
 }
 
 /// `Broker: Invalid replication factor`.
-fn words(code: Code) -> String {
+pub(super) fn words(code: Code) -> String {
     let text = code.to_string();
     let inner = text.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
     inner.map_or_else(|| text.clone(), str::to_owned)
@@ -142,7 +149,7 @@ fn refused(error: &KafkaError) -> String {
 
 /// What librdkafka told last: a wrong password or a closed port fails no call, it only shows here.
 #[derive(Default)]
-struct LastError(Mutex<Option<String>>);
+pub(super) struct LastError(Mutex<Option<String>>);
 
 impl ClientContext for LastError {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {

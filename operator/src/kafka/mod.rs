@@ -6,6 +6,8 @@
 //! wanted       topics of a cluster; what to do about those that are there: pure
 //! connection   address and credentials, out of the spec and its secrets
 //! admin        the calls to a broker, in bounded time
+//! configs      the topics' settings: read and corrected
+//! lag          what waits in them, by the broker's offsets
 //! ```
 //!
 //! A reconcile never waits for a broker: it says what it wants and takes what was seen last. What is new wakes it.
@@ -17,7 +19,9 @@
 //! - A broker that is away costs a question now and then, ever more rarely up to once a minute.
 
 mod admin;
+mod configs;
 mod connection;
+mod lag;
 mod task;
 mod wanted;
 
@@ -25,7 +29,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gochat_crds::GoChatCluster;
+use gochat_crds::{GoChatCluster, ScaledWorkload};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{Client, Resource as _};
 use parking_lot::Mutex;
@@ -41,6 +45,8 @@ use crate::leader::Term;
 use crate::wakeups::Wakeups;
 use admin::Admin;
 use connection::Connection;
+pub use lag::Lag;
+use lag::Lags;
 use wanted::Topic;
 
 /// The handle. Cheap to clone.
@@ -74,6 +80,9 @@ struct Interest {
     /// When to look again.
     due: Instant,
     failures: u32,
+    /// When the topics' settings were last found, or made, as they should be.
+    configured: Option<Instant>,
+    lags: Lags,
 }
 
 /// Whether the cluster's status says that its Kafka is away.
@@ -108,6 +117,7 @@ impl Kafka {
         };
         let kafka = Self { shared: Arc::new(shared) };
         tasks.spawn(task::run(Arc::clone(&kafka.shared)));
+        tasks.spawn(lag::run(Arc::clone(&kafka.shared)));
         kafka
     }
 
@@ -125,6 +135,8 @@ impl Kafka {
             about: cluster.object_ref(&()),
             due: Instant::now(),
             failures: 0,
+            configured: None,
+            lags: Lags::default(),
         };
         let mut clusters = self.shared.clusters.lock();
         if let Some(before) = clusters.get(key) {
@@ -134,6 +146,7 @@ impl Kafka {
             interest.told_away = before.told_away;
             if before.connection == interest.connection {
                 interest.facts = before.facts.clone();
+                interest.lags = before.lags.clone();
             }
         }
         let facts = interest.facts.clone();
@@ -143,14 +156,31 @@ impl Kafka {
         facts
     }
 
+    /// What waits for each workload, as it was seen last. Whoever asks has it looked at every few seconds from then on, for
+    /// half a minute; the first answer may be a minute old, or none.
+    pub fn lag(&self, key: &ClusterKey) -> BTreeMap<ScaledWorkload, Lag> {
+        let mut clusters = self.shared.clusters.lock();
+        let Some(interest) = clusters.get_mut(key) else { return BTreeMap::new() };
+        interest.lags.wait_for(Instant::now());
+        interest.lags.read()
+    }
+
     /// A cluster that is gone wants nothing.
     pub fn forget(&self, key: &ClusterKey) {
-        self.shared.clusters.lock().remove(key);
+        if let Some(interest) = self.shared.clusters.lock().remove(key) {
+            interest.lags.forget(key);
+        }
     }
 
     /// Forgets all but these.
     pub fn keep_only(&self, there: impl Fn(&ClusterKey) -> bool) {
-        self.shared.clusters.lock().retain(|key, _| there(key));
+        self.shared.clusters.lock().retain(|key, interest| {
+            let stays = there(key);
+            if !stays {
+                interest.lags.forget(key);
+            }
+            stays
+        });
     }
 
     /// Deletes a cluster's topics; says which there were.

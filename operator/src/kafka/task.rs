@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::admin::Admin;
 use super::connection::Connection;
-use super::wanted::{Change, changes};
+use super::wanted::{Change, changes, corrections};
 use super::{Interest, Shared};
 use crate::cluster::ClusterKey;
 use crate::cluster::dereference::{KafkaFacts, TopicFacts};
@@ -24,6 +24,8 @@ const AT_ONCE: usize = 4;
 const GATHER: Duration = Duration::from_millis(50);
 /// How often a broker that answers is asked.
 const WELL: Duration = Duration::from_secs(60);
+/// How often the settings of topics that are as they should be are read.
+const SETTINGS: Duration = Duration::from_secs(600);
 /// How often one that does not is.
 const AWAY: Backoff = Backoff { base: Duration::from_secs(2), cap: Duration::from_secs(60) };
 
@@ -150,6 +152,57 @@ async fn tend(
     let mut refused = BTreeMap::new();
     let mut changed = false;
     let todo = if interest.paused { Vec::new() } else { changes(&interest.topics, &topics) };
+    carry_out(shared, admin, key, interest, todo, &mut changed, &mut refused).await;
+    if changed && let Ok(now) = admin.topics().await {
+        topics = ours(&now);
+    }
+    // A broker that has just made a topic may not list it yet.
+    let settled = refused.is_empty() && (interest.paused || changes(&interest.topics, &topics).is_empty());
+    let configured = settled && configure(shared, admin, key, interest, &topics, &mut refused).await;
+    let wait = if configured { WELL } else { WELL / 12 };
+    let facts = KafkaFacts::Seen { topics, refused };
+    (facts, wait.mul_f64(rand::rng().random_range(0.8..=1.2)))
+}
+
+/// Corrects the topics' settings, now and then; whether they are as they should be, or nobody may know.
+async fn configure(
+    shared: &Shared,
+    admin: &Admin,
+    key: &ClusterKey,
+    interest: &Interest,
+    topics: &BTreeMap<String, TopicFacts>,
+    refused: &mut BTreeMap<String, String>,
+) -> bool {
+    if interest.paused || interest.configured.is_some_and(|at| at.elapsed() < SETTINGS) {
+        return true;
+    }
+    let names: Vec<&str> = topics.keys().map(String::as_str).collect();
+    match admin.configs(&names).await {
+        Ok(configs) => {
+            let todo = corrections(&interest.topics, topics, &configs);
+            carry_out(shared, admin, key, interest, todo, &mut false, refused).await;
+        }
+        // What worked without the right to look goes on without it.
+        Err(why) => shared.events.tell(interest.about.clone(), true, "TopicSettingsUnknown", why),
+    }
+    if refused.is_empty()
+        && let Some(interest) = shared.clusters.lock().get_mut(key).filter(|now| now.wants_as(interest))
+    {
+        interest.configured = Some(Instant::now());
+    }
+    refused.is_empty()
+}
+
+/// Does it, as long as this operator leads and the cluster is there; tells what was done and what was refused.
+async fn carry_out(
+    shared: &Shared,
+    admin: &Admin,
+    key: &ClusterKey,
+    interest: &Interest,
+    todo: Vec<Change>,
+    changed: &mut bool,
+    refused: &mut BTreeMap<String, String>,
+) {
     // Not while the topics of some cluster are deleted: one that is made right after would stay.
     let _changing = shared.changing.lock().await;
     for change in todo {
@@ -159,7 +212,7 @@ async fn tend(
         let (name, done, note) = described(&change);
         match admin.apply(&change).await {
             Ok(()) => {
-                changed = true;
+                *changed = true;
                 metrics::counter!("gochat_operator_kafka_changes_total", "change" => done).increment(1);
                 shared.events.tell(interest.about.clone(), false, done, note);
             }
@@ -169,14 +222,6 @@ async fn tend(
             }
         }
     }
-    if changed && let Ok(now) = admin.topics().await {
-        topics = ours(&now);
-    }
-    // A broker that has just made a topic may not list it yet.
-    let settled = refused.is_empty() && (interest.paused || changes(&interest.topics, &topics).is_empty());
-    let wait = if settled { WELL } else { WELL / 12 };
-    let facts = KafkaFacts::Seen { topics, refused };
-    (facts, wait.mul_f64(rand::rng().random_range(0.8..=1.2)))
 }
 
 fn described(change: &Change) -> (String, &'static str, String) {
@@ -191,6 +236,7 @@ fn described(change: &Change) -> (String, &'static str, String) {
         Change::Grow { name, from, to } => {
             (name.clone(), "TopicGrown", format!("{name}: {from} → {to} partitions"))
         }
+        Change::Configure { name, told, .. } => (name.clone(), "TopicConfigured", told.clone()),
     }
 }
 

@@ -43,6 +43,7 @@ use watch::{Index, Watch};
 
 use crate::cluster::ClusterKey;
 use crate::events::Events;
+use crate::kafka::Kafka;
 use crate::names;
 use crate::scope::Scope;
 use crate::views::Views;
@@ -103,6 +104,7 @@ struct Shared {
     client: Client,
     events: Events,
     views: Views,
+    kafka: Kafka,
     clock: Clock,
     pods: Arc<Index<Pod>>,
     placements: Arc<Index<Arc<GoChatPlacement>>>,
@@ -133,11 +135,12 @@ impl Drop for Keeper {
 
 impl Live {
     /// Knows no cluster yet.
-    pub fn new(client: Client, events: Events, views: Views) -> Self {
+    pub fn new(client: Client, events: Events, views: Views, kafka: Kafka) -> Self {
         Self(Arc::new(Shared {
             client,
             events,
             views,
+            kafka,
             clock: Clock::default(),
             pods: Arc::default(),
             placements: Arc::default(),

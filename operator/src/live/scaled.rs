@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use gochat_brain::autoscaler::{Autoscaler, Decision, Limit, Reason};
 use gochat_crds::ScaledWorkload;
-use gochat_senses::{Aged, Backlog, Crew, Heard, Scaling};
+use gochat_senses::{Aged, Backlog, ByBroker, Crew, Heard, Scaling};
 use tokio::time::Instant;
 
 use super::{Brief, Shared, Signal, Wanted};
+use crate::kafka::Lag;
 
 /// How often a reason is published whose kind changed but not its number.
 const REASON_EVERY: Duration = Duration::from_secs(30);
@@ -73,7 +74,11 @@ impl Scaled {
             if pods.is_empty() || brief.paused {
                 continue;
             }
-            if let Some(decision) = one.decide(brief, now, instant, crew, &pods) {
+            // What the members don't tell, the broker does.
+            let is_consumer = matches!(workload, ScaledWorkload::Logic | ScaledWorkload::Task);
+            let is_silent = is_consumer && pods.iter().any(Option::is_none);
+            let lag = if is_silent { shared.kafka.lag(&brief.key).get(&workload).copied() } else { None };
+            if let Some(decision) = one.decide(brief, now, instant, crew, &pods, lag) {
                 let note = format!("{} {decision}", workload.as_str());
                 shared.events.tell(brief.reference.clone(), false, "Scaled", note);
                 let direction = if decision.replicas > decision.from { "up" } else { "down" };
@@ -126,12 +131,20 @@ impl One {
         instant: Instant,
         crew: Crew,
         pods: &[Option<Heard>],
+        lag: Option<Lag>,
     ) -> Option<Decision> {
         let aged = pods
             .iter()
             .flatten()
             .map(|heard| Aged { report: &heard.report, age: instant.duration_since(heard.at) });
-        let signals = self.scaling.readings(&aged.collect::<Vec<_>>(), &mut self.backlog, now);
+        let by_broker = lag.map(|lag| ByBroker {
+            records: lag.records,
+            worked_off: lag.worked_off,
+            age: instant.duration_since(lag.at),
+            ready: u32::try_from(pods.len()).unwrap_or(u32::MAX),
+        });
+        let aged = aged.collect::<Vec<_>>();
+        let signals = self.scaling.readings(&aged, by_broker.as_ref(), &mut self.backlog, now);
         let observed = self.scaling.observed(crew, signals, brief.frozen.clone());
         let decision = self.autoscaler.decide(now, &observed);
         self.panics = decision.panic_since.is_some();

@@ -48,7 +48,7 @@ impl Scaled {
             .filter_map(|sight| sight.heard.as_ref())
             .map(|heard| Aged { report: &heard.report, age: instant.duration_since(heard.at) })
             .collect();
-        let signals = self.scaling.readings(&aged, &mut self.backlog, now);
+        let signals = self.scaling.readings(&aged, None, &mut self.backlog, now);
         let decision = self.autoscaler.decide(now, &self.scaling.observed(crew, signals, None));
         decision.is_change().then(|| {
             say::line(&format!("{} {decision}", self.workload));
