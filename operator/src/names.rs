@@ -23,6 +23,8 @@ pub const APPROVE: &str = "gochat.io/approve";
 pub const STOP: &str = "gochat.io/stop";
 /// On a pod template: what [`crate::cluster::rollout`] knows it by.
 pub const TEMPLATE_HASH: &str = "gochat.io/template-hash";
+/// On a pod template: what the values of the secrets that its processes read once are known by.
+pub const SECRETS_HASH: &str = "gochat.io/secrets-hash";
 /// On a pod template: the version of GoChat that it runs.
 pub const VERSION: &str = "gochat.io/version";
 

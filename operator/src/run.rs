@@ -225,6 +225,7 @@ async fn sweep(context: Arc<Context>, stores: Vec<Store<GoChatCluster>>) {
         };
         context.kafka.keep_only(there);
         context.live.keep_only(there);
+        context.watches.keep_only(there);
         context.failures.lock().retain(|key, _| there(key));
         let clusters: usize = stores.iter().map(Store::len).sum();
         ::metrics::gauge!("gochat_operator_clusters").set(clusters as f64);

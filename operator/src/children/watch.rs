@@ -1,6 +1,6 @@
 //! One watch a kind and scope. Kinds that not every API server has are looked for, and looked for again.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
-use kube::api::{Api, PartialObjectMeta};
+use kube::api::{Api, ObjectMeta, PartialObjectMeta};
 use kube::core::DynamicObject;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
@@ -35,6 +35,8 @@ pub struct Watches {
     children: Children,
     wakeups: Wakeups,
     capabilities: Arc<RwLock<Capabilities>>,
+    /// The secrets that each cluster's spec refers to.
+    referred: Arc<RwLock<BTreeMap<ClusterKey, BTreeSet<String>>>>,
     /// How many of them have not listed what there is.
     missing: watch::Sender<usize>,
 }
@@ -52,6 +54,7 @@ impl Watches {
             children,
             wakeups,
             capabilities: Arc::default(),
+            referred: Arc::default(),
             missing: watch::Sender::new(KINDS.len() * scopes.len()),
         };
         for scope in scopes {
@@ -72,6 +75,19 @@ impl Watches {
     /// What the API server knows besides what every one does.
     pub fn capabilities(&self) -> Capabilities {
         *self.capabilities.read()
+    }
+
+    /// From now on a change of one of these secrets of its namespace wakes a cluster.
+    pub fn refer(&self, cluster: &ClusterKey, secrets: BTreeSet<String>) {
+        let mut referred = self.referred.write();
+        if referred.get(cluster) != Some(&secrets) {
+            referred.insert(cluster.clone(), secrets);
+        }
+    }
+
+    /// Forgets what clusters refer to, but for these.
+    pub fn keep_only(&self, there: impl Fn(&ClusterKey) -> bool) {
+        self.referred.write().retain(|cluster, _| there(cluster));
     }
 
     /// Until everything that there is has been seen once: before that, what is missing may only be unseen.
@@ -184,23 +200,32 @@ impl Watches {
         }
     }
 
-    /// Secrets that are labelled with a cluster, by their metadata: a new password, or one that was missing.
+    /// Secrets, by their metadata: a new password, or one that was missing. All of them, since those that a spec refers to are
+    /// other people's and need no label; nothing of them is kept.
     async fn secrets(&self, client: Client, scope: Scope) {
         let api: Api<PartialObjectMeta<Secret>> = scope.api(client);
-        let config = watcher::Config::default().labels(names::CLUSTER);
-        let mut changed = pin!(
-            watcher(api, config)
-                .default_backoff()
-                .touched_objects()
-                .map_ok(|secret| { ClusterKey::of_labels(&secret.metadata) })
-        );
+        let secrets = watcher(api, watcher::Config::default()).default_backoff().touched_objects();
+        let mut changed = pin!(secrets.map_ok(|secret| self.concerned(&secret.metadata)));
         while let Some(change) = changed.next().await {
             match change {
-                Ok(Some(cluster)) => self.wakeups.wake(&cluster),
-                Ok(None) => {}
+                Ok(clusters) => clusters.iter().for_each(|cluster| self.wakeups.wake(cluster)),
                 Err(error) => tracing::warn!(kind = "Secret", %error, "watch"),
             }
         }
+    }
+
+    /// Whose secret it is, and who refers to it.
+    fn concerned(&self, secret: &ObjectMeta) -> Vec<ClusterKey> {
+        let namespace = secret.namespace.clone().unwrap_or_default();
+        let first = ClusterKey { namespace: namespace.clone(), name: String::new() };
+        let referred = self.referred.read();
+        let near = referred.range(first..).take_while(|(cluster, _)| cluster.namespace == namespace);
+        let refers =
+            |secrets: &BTreeSet<String>| secret.name.as_ref().is_some_and(|name| secrets.contains(name));
+        let mut clusters: Vec<_> =
+            near.filter(|(_, secrets)| refers(secrets)).map(|(cluster, _)| cluster.clone()).collect();
+        clusters.extend(ClusterKey::of_labels(secret));
+        clusters
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Facts {
 pub struct SecretFacts {
     /// The keys that are there.
     pub keys: BTreeSet<String>,
+    /// 32 bits of SHA-256 of each value that the spec refers to, and of the cluster's uid: another one where it has changed.
+    pub digests: BTreeMap<String, u32>,
 }
 
 /// Kinds that not every API server has.

@@ -185,7 +185,9 @@ fn data(keys: &[Key]) -> BTreeMap<String, ByteString> {
 }
 
 fn facts(secret: &Secret) -> SecretFacts {
-    SecretFacts { keys: secret.data.iter().flat_map(BTreeMap::keys).cloned().collect() }
+    // Not their digests: pods read them again while they run.
+    let keys = secret.data.iter().flat_map(BTreeMap::keys).cloned().collect();
+    SecretFacts { keys, digests: BTreeMap::new() }
 }
 
 /// Owned by the cluster only where it is to go with it: what is not owned stays.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use gochat_crds as api;
 use gochat_crds::ScaledWorkload;
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{
     Affinity, PodTemplateSpec, ResourceRequirements, Toleration, TopologySpreadConstraint,
 };
@@ -16,8 +17,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Each;
-use super::dereference::Facts;
+use super::dereference::{Facts, SecretFacts};
 use super::scale::{Scale, scale};
+use crate::names;
 
 /// The image, where neither a spec nor the operator's own settings name one.
 pub const DEFAULT_IMAGE: &str = "gochat";
@@ -62,6 +64,8 @@ pub struct ValidCluster {
     pub workloads: Each<Workload>,
     /// Where the operator's pods are, where it has any.
     pub operator_namespace: Option<String>,
+    /// The secrets that it refers to and that are there, by name.
+    pub secrets: BTreeMap<String, SecretFacts>,
     /// The rest, as it was written: the schema has filled it in and checked it.
     pub spec: api::GoChatClusterSpec,
 }
@@ -73,6 +77,8 @@ pub struct Workload {
     pub scale: Scale,
     /// How they are made.
     pub pod: PodShape,
+    /// What the secrets that the pods there are have read are known by.
+    pub secrets: Option<String>,
 }
 
 /// `spec.<workload>.pod` in Kubernetes's own types.
@@ -104,6 +110,7 @@ pub fn validate(
         Ok(Workload {
             scale: scale(spec, workload, facts),
             pod: pod_shape(workload, pod_of(spec, workload))?,
+            secrets: facts.deployments.get(&workload).and_then(secrets_of),
         })
     })?;
     let version = spec.version.clone().unwrap_or_else(|| defaults.version.clone());
@@ -114,10 +121,16 @@ pub fn validate(
         topic_prefix: topic_prefix(spec, &namespace, &name),
         workloads,
         operator_namespace: defaults.namespace.clone(),
+        secrets: facts.secrets.clone(),
         spec: spec.clone(),
         name,
         namespace,
     })
+}
+
+fn secrets_of(deployment: &Deployment) -> Option<String> {
+    let meta = deployment.spec.as_ref()?.template.metadata.as_ref()?;
+    meta.annotations.as_ref()?.get(names::SECRETS_HASH).cloned()
 }
 
 /// What a cluster's topics are named by.

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use gochat_crds::{RolloutStep, ScaledWorkload};
 use gochat_operator::cluster::rollout::{Pods, Progress, Turn};
+use gochat_operator::names;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition, DeploymentStatus};
 use proptest::prelude::*;
 
@@ -36,6 +37,53 @@ fn a_new_cluster_is_made_at_once() {
     assert_eq!(world.facts.deployments.len(), 4);
     assert_eq!(world.facts.migrations.len(), 1);
     world.settle();
+}
+
+/// By which the templates of repo, logic, task and gateway are known.
+fn hashes(world: &World) -> Vec<String> {
+    let hash = |workload| {
+        let spec = world.facts.deployments[&workload].spec.as_ref().unwrap();
+        spec.template.metadata.as_ref().unwrap().annotations.as_ref().unwrap()[names::TEMPLATE_HASH].clone()
+    };
+    ScaledWorkload::ALL.into_iter().map(hash).collect()
+}
+
+#[test]
+fn a_changed_password_restarts_what_reads_it_one_workload_at_a_time() {
+    let mut world = settled();
+    let before = hashes(&world);
+    let (mysql, redis) =
+        (&world.cluster.spec.mysql.secret, &world.cluster.spec.redis.as_ref().unwrap().secret);
+    for secret in [mysql.clone(), redis.clone()] {
+        let facts = world.facts.secrets.get_mut(&secret.name).unwrap();
+        facts.digests.insert(secret.key, 8);
+        facts.keys.insert("that-nobody-reads".to_owned());
+    }
+    let mut order = Vec::new();
+    for _ in 0..200 {
+        world.reconcile(usize::MAX);
+        let new: Vec<_> = hashes(&world).iter().zip(&before).map(|(now, before)| now != before).collect();
+        if order.last() != Some(&new) {
+            order.push(new);
+        }
+        world.tick();
+    }
+    let [none, repo, logic] = [[false; 4], [true, false, false, false], [true, true, false, false]];
+    assert_eq!(order.iter().filter(|new| **new != none).collect::<Vec<_>>(), [&repo, &logic]);
+    assert_eq!(world.decide().rollout.progress, Progress::Done);
+    assert_eq!(world.facts.migrations.len(), 1, "another password is no other database");
+}
+
+#[test]
+fn a_secret_that_is_gone_restarts_nothing() {
+    let mut world = settled();
+    let before = hashes(&world);
+    world.facts.secrets.clear();
+    for _ in 0..20 {
+        world.reconcile(usize::MAX);
+        world.tick();
+    }
+    assert_eq!(hashes(&world), before, "pods that are made anew now could not start");
 }
 
 #[test]

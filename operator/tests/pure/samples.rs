@@ -47,11 +47,14 @@ pub(crate) fn facts(cluster: &GoChatCluster) -> Facts {
     let secrets = secrets::referred(&cluster.spec);
     let by_name: BTreeMap<_, _> = secrets
         .into_iter()
-        .map(|secret| (secret.name, SecretFacts { keys: secret.keys.into_iter().collect() }))
+        .map(|secret| {
+            let digests = secret.keys.iter().map(|key| (key.clone(), 7)).collect();
+            (secret.name, SecretFacts { keys: secret.keys.into_iter().collect(), digests })
+        })
         .collect();
     Facts {
         secrets: by_name,
-        signing_keys: Some(SecretFacts { keys: [names::KEYS.to_owned()].into() }),
+        signing_keys: Some(SecretFacts { keys: [names::KEYS.to_owned()].into(), ..SecretFacts::default() }),
         capabilities: Capabilities { pod_monitor: true, prometheus_rule: true, http_route: true },
         kafka: topics(cluster),
         ..Facts::default()

@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::{Map, Value, json};
 
 use super::objects::{Objects, named};
-use super::{hash, pod};
+use super::{hash, pod, secrets};
 use crate::cluster::rollout::{RolloutPlan, Turn};
 use crate::cluster::validate::ValidCluster;
 use crate::names;
@@ -123,18 +123,18 @@ fn settings(cluster: &ValidCluster, of: Of) -> Value {
         section(
             "db",
             json!({
-                "url_file": pod::secret_path(pod::MYSQL, &spec.mysql.secret.key),
+                "url_file": pod::secret_path(secrets::MYSQL, &spec.mysql.secret.key),
                 "max_connections": spec.repo.max_connections,
             }),
         );
     }
     if of.is_logic() {
-        let redis = spec.redis.as_ref().map(|redis| pod::secret_path(pod::REDIS, &redis.secret.key));
+        let redis = spec.redis.as_ref().map(|redis| pod::secret_path(secrets::REDIS, &redis.secret.key));
         section("cache", json!({ "prefix": cluster.topic_prefix, "redis_file": redis }));
         section(
             "logic",
             json!({ "auth": {
-                "keys_file": pod::secret_path(pod::SIGNING_KEYS, names::KEYS),
+                "keys_file": pod::secret_path(secrets::SIGNING_KEYS, names::KEYS),
                 "access_lifetime": spec.auth.access_token_ttl,
                 "session_lifetime": spec.auth.session_ttl,
             }}),
@@ -178,15 +178,15 @@ fn telemetry(cluster: &ValidCluster) -> Value {
 fn mq(cluster: &ValidCluster) -> Value {
     let kafka = &cluster.spec.kafka;
     let ca = kafka.tls.as_ref().and_then(|tls| tls.ca.as_ref()).map(|ca| match &ca.secret {
-        Some(secret) => pod::secret_path(pod::KAFKA_CA, &secret.key),
+        Some(secret) => pod::secret_path(secrets::KAFKA_CA, &secret.key),
         None => pod::path(KAFKA_CA),
     });
     let tls = kafka.tls.as_ref().map(|_| json!({ "enabled": true, "ca_file": ca }));
     let sasl = kafka.sasl.as_ref().map(|sasl| {
         json!({
             "mechanism": sasl.mechanism.as_str(),
-            "username_file": pod::secret_path(pod::KAFKA_SASL, "username"),
-            "password_file": pod::secret_path(pod::KAFKA_SASL, "password"),
+            "username_file": pod::secret_path(secrets::KAFKA_SASL, "username"),
+            "password_file": pod::secret_path(secrets::KAFKA_SASL, "password"),
         })
     });
     json!({ "bootstrap": kafka.bootstrap, "prefix": cluster.topic_prefix, "tls": tls, "sasl": sasl })

@@ -3,6 +3,7 @@
 //! ```text
 //! pod          the pod template of a workload           hash      what it is known by
 //! config       gochat.yaml of a workload                overrides what a person merges over it
+//! secrets      files of secrets, and when a changed one makes pods anew
 //! deployment   access (accounts, roles)   service   scaler   migration   disruption   network   route   monitoring
 //! ```
 
@@ -19,6 +20,7 @@ mod overrides;
 mod pod;
 mod route;
 mod scaler;
+mod secrets;
 mod service;
 
 use k8s_openapi::api::core::v1::PodTemplateSpec;

@@ -16,7 +16,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::config::{self, Of};
-use super::{Template, hash, overrides};
+use super::{Template, hash, overrides, secrets};
 use crate::cluster::validate::{Invalid, ValidCluster};
 use crate::names;
 
@@ -31,13 +31,6 @@ const ENDPOINTS: i64 = 5;
 const GATEWAY_GRACE: i64 = ENDPOINTS + 25;
 /// What the others take at most to finish what they work on, and some.
 const GRACE: i64 = 30;
-
-// Folders of secrets.
-pub(super) const MYSQL: &str = "mysql";
-pub(super) const REDIS: &str = "redis";
-pub(super) const KAFKA_CA: &str = "kafka-ca";
-pub(super) const KAFKA_SASL: &str = "kafka-sasl";
-pub(super) const SIGNING_KEYS: &str = "signing-keys";
 
 /// Where a file of the settings is in a pod.
 pub(super) fn path(file: &str) -> String {
@@ -54,17 +47,16 @@ pub(super) fn template(cluster: &ValidCluster, workload: ScaledWorkload) -> Resu
     let shape = &cluster.workloads.get(workload).pod;
     let component = workload.as_str();
     let labels = names::component_labels(&cluster.name, component);
+    let mut annotations: BTreeMap<_, _> =
+        [("kubectl.kubernetes.io/default-container", component), (names::VERSION, cluster.version.as_str())]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into();
+    annotations
+        .extend(secrets::known_by(cluster, workload).map(|hash| (names::SECRETS_HASH.to_owned(), hash)));
     let generated = PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(labels),
-            annotations: Some(
-                [
-                    ("kubectl.kubernetes.io/default-container", component),
-                    (names::VERSION, cluster.version.as_str()),
-                ]
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .into(),
-            ),
+            annotations: Some(annotations),
             ..ObjectMeta::default()
         }),
         spec: Some(PodSpec {
@@ -233,7 +225,6 @@ fn even(cluster: &ValidCluster, component: &str) -> Vec<TopologySpreadConstraint
 
 /// One volume with the settings and the secrets: one mount, replaced as a whole by the kubelet when a secret changes.
 fn volume(cluster: &ValidCluster, of: Of) -> Volume {
-    let spec = &cluster.spec;
     let mut sources = vec![VolumeProjection {
         config_map: Some(ConfigMapProjection {
             name: config::config(cluster, of).name,
@@ -241,39 +232,20 @@ fn volume(cluster: &ValidCluster, of: Of) -> Volume {
         }),
         ..VolumeProjection::default()
     }];
-    let mut secret = |folder: &str, name: &str, keys: &[&str]| {
-        let item = |key: &&str| KeyToPath {
-            key: (*key).to_owned(),
-            path: format!("secrets/{folder}/{key}"),
+    for mount in secrets::mounts(cluster, of) {
+        let item = |key: &String| KeyToPath {
+            key: key.clone(),
+            path: format!("secrets/{}/{key}", mount.folder),
             mode: None,
         };
         sources.push(VolumeProjection {
             secret: Some(SecretProjection {
-                name: name.to_owned(),
-                items: Some(keys.iter().map(item).collect()),
+                items: Some(mount.keys.iter().map(item).collect()),
+                name: mount.secret,
                 optional: None,
             }),
             ..VolumeProjection::default()
         });
-    };
-    if of.uses_database() {
-        secret(MYSQL, &spec.mysql.secret.name, &[&spec.mysql.secret.key]);
-    }
-    if of.is_logic() {
-        if let Some(redis) = &spec.redis {
-            secret(REDIS, &redis.secret.name, &[&redis.secret.key]);
-        }
-        let generated = names::signing_keys(&cluster.name);
-        let keys = spec.auth.keys_secret.as_ref().map_or(&generated, |secret| &secret.name);
-        secret(SIGNING_KEYS, keys, &[names::KEYS]);
-    }
-    if of.uses_log() {
-        if let Some(ca) = spec.kafka.tls.as_ref().and_then(|tls| tls.ca.as_ref()?.secret.as_ref()) {
-            secret(KAFKA_CA, &ca.name, &[&ca.key]);
-        }
-        if let Some(sasl) = &spec.kafka.sasl {
-            secret(KAFKA_SASL, &sasl.secret.name, &["username", "password"]);
-        }
     }
     Volume {
         name: "gochat".to_owned(),
