@@ -11,7 +11,7 @@
 
 use std::collections::BTreeSet;
 
-use gochat_brain::planner::{self, Balance, MemberPhase, Policy, Problem};
+use gochat_brain::planner::{self, Balance, MemberPhase, MemberState, Policy, Problem};
 use gochat_crds::{GoChatRebalance, Imbalance, PlannedMove, RebalancePhase, RebalanceStatus};
 use gochat_senses::Picture;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -68,13 +68,7 @@ fn propose(rebalance: &GoChatRebalance, around: &Around<'_>, status: &mut Rebala
         let (reporting, there) = picture.reporting;
         return say(status, format!("waits for loads: {reporting} of {there} members report"));
     }
-    let evacuated = |name: &String| spec.evacuate.contains(name);
-    let mut members = picture.observed.members.clone();
-    for (member, name) in members.iter_mut().zip(&picture.names) {
-        if evacuated(name) && member.state == MemberPhase::Active {
-            member.state = MemberPhase::Draining;
-        }
-    }
+    let members = around.members(&spec.evacuate);
     if let Some(unknown) = spec.evacuate.iter().find(|name| !picture.names.contains(name)) {
         return end(
             status,
@@ -194,7 +188,7 @@ fn advance(
             say(status, format!("all moved; waits for loads: {reporting} of {there} members report"));
             return Vec::new();
         }
-        let balance = around.balance();
+        let balance = around.balance(&rebalance.spec.evacuate);
         if let Some(imbalance) = &mut status.imbalance {
             imbalance.reached = Some(ratio(&balance));
         }
@@ -223,12 +217,23 @@ fn advance(
 }
 
 impl Around<'_> {
+    /// Those that are to be empty take no slots, and have no share that the others' is compared with.
+    fn members(&self, evacuated: &[String]) -> Vec<MemberState> {
+        let mut members = self.picture.observed.members.clone();
+        for (member, name) in members.iter_mut().zip(&self.picture.names) {
+            if evacuated.contains(name) && member.state == MemberPhase::Active {
+                member.state = MemberPhase::Draining;
+            }
+        }
+        members
+    }
+
     /// Of the map and loads as they are.
-    fn balance(&self) -> Balance {
+    fn balance(&self, evacuated: &[String]) -> Balance {
         let observed = &self.picture.observed;
         let problem = Problem {
             slots: observed.slots.clone(),
-            members: observed.members.clone(),
+            members: self.members(evacuated),
             policy: Policy { max_moves: 0, ..self.policy },
         };
         planner::solve(&problem).before
@@ -382,6 +387,24 @@ mod tests {
         assert_eq!(over.phase, RebalancePhase::Done);
         assert_eq!(over.message.unwrap(), "1 of 2 moved; 1 were outdated, members or map changed meanwhile");
         assert_eq!(over.conditions[0].status, "True");
+    }
+
+    #[test]
+    fn what_an_evacuation_reached_is_told_of_those_that_are_left() {
+        let (map0, a, b) = uneven();
+        let spec =
+            GoChatRebalanceSpec { auto_approve: true, evacuate: vec!["a".into()], ..Default::default() };
+        let mut rebalance = asked(spec);
+        rebalance.spec.parallel = 4;
+        let picture = look(&map0, &[member("a", Some(&a)), member("b", Some(&b))]);
+        next(&mut rebalance, &picture);
+        next(&mut rebalance, &picture);
+        let map1 = map(4, &["b"], &[0; 4]);
+        let (a, b) = (report(4, &[]), report(4, &[0, 1, 2, 3]));
+        let empty = look(&map1, &[member("a", Some(&a)), member("b", Some(&b))]);
+        let done = next(&mut rebalance, &empty).status;
+        assert_eq!((done.phase, done.moved), (RebalancePhase::Done, 4));
+        assert_eq!(done.imbalance.unwrap().reached.as_deref(), Some("1.00"));
     }
 
     #[test]
