@@ -78,7 +78,8 @@ impl New<'_> {
             Some(key) => ("direct_key", Arg::from(key.as_str())),
             None => ("conversation_id", Arg::from(self.asked.conversation_id)),
         };
-        let rows = store.db.fetch(format!("{} WHERE c.{wanted} = ?", head::select()), &[arg]).await?;
+        let rows =
+            store.db.fetch(format!("{} WHERE c.{wanted} = ?", head::select(&store.db)), &[arg]).await?;
         match rows.first().map(head::read).transpose()? {
             Some(head) if head.kind == self.asked.kind => Ok(head),
             _ => Err(Status::already_exists("the conversation id is taken").into()),

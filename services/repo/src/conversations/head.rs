@@ -1,21 +1,27 @@
 //! What every member sees alike.
 
-use gochat_db::{Arg, Row, placeholders};
+use gochat_db::{Arg, Db, Row, placeholders};
 use gochat_proto::repo::{ConversationHead, GetHeadsRequest, GetHeadsResponse};
 use tonic::Status;
 
 use crate::check;
 use crate::store::{Failure, Store, padded};
 
-/// The last seq of conversation `c`, off the end of the primary key. Not MAX(): in a subquery that depends on an outer
-/// row MySQL reads all of the conversation for it.
-pub(crate) const LAST_SEQ: &str = "(SELECT x.seq FROM messages x WHERE x.conversation_id = c.conversation_id \
-                                    ORDER BY x.seq DESC LIMIT 1)";
+/// The last seq of conversation `outer.conversation_id`, off the end of the primary key. Not MAX(), and not by another
+/// index: in a subquery that depends on an outer row MySQL reads all of the conversation for either.
+pub(crate) fn last_seq(db: &Db, outer: &str) -> String {
+    let by_primary_key = db.by_primary_key();
+    format!(
+        "(SELECT x.seq FROM messages x{by_primary_key} WHERE x.conversation_id = {outer}.conversation_id \
+         ORDER BY x.seq DESC LIMIT 1)"
+    )
+}
 
 /// Columns of a head, to be followed by a WHERE.
-pub(crate) fn select() -> String {
+pub(crate) fn select(db: &Db) -> String {
+    let last_seq = last_seq(db, "c");
     format!(
-        "SELECT c.conversation_id, c.kind, c.title, c.members_version, c.member_count, {LAST_SEQ} FROM conversations c"
+        "SELECT c.conversation_id, c.kind, c.title, c.members_version, c.member_count, {last_seq} FROM conversations c"
     )
 }
 
@@ -40,7 +46,8 @@ pub(crate) async fn get(store: &Store, asked: GetHeadsRequest) -> Result<GetHead
     let args: Vec<Arg<'_>> = padded(&ids).map(Arg::from).collect();
     let heads = store
         .run("get_heads", || async {
-            let sql = format!("{} WHERE c.conversation_id IN ({})", select(), placeholders(ids.len()));
+            let sql =
+                format!("{} WHERE c.conversation_id IN ({})", select(&store.db), placeholders(ids.len()));
             store.db.fetch(sql, &args).await?.iter().map(read).collect()
         })
         .await?;

@@ -71,7 +71,8 @@ async fn try_change(
     // Locked first and read second: the last seq has to be of after the wait.
     let lock = format!("SELECT kind FROM conversations WHERE conversation_id = ?{}", store.db.for_update());
     tx.fetch(lock, &[id.into()]).await?;
-    let rows = tx.fetch(format!("{} WHERE c.conversation_id = ?", head::select()), &[id.into()]).await?;
+    let rows =
+        tx.fetch(format!("{} WHERE c.conversation_id = ?", head::select(&store.db)), &[id.into()]).await?;
     let Some(mut head) = rows.first().map(head::read).transpose()? else {
         tx.rollback().await?;
         return Err(Status::not_found("no such conversation").into());

@@ -1,38 +1,36 @@
-//! Conversations as one of their members sees them. A page costs one query for the list, one for each 64 last messages,
-//! and one for the peers.
+//! Conversations as one of their members sees them. A page costs one query for the list, one for each 64 of what is
+//! unread and of the last messages, and one for the peers.
 
 use std::collections::HashMap;
 
-use gochat_db::{Arg, Row, pairs};
+use gochat_db::{Arg, Db, Row, pairs};
 use gochat_proto::repo::{GetConversationRequest, ListConversationsRequest, ListConversationsResponse};
 use gochat_proto::types::{Conversation, Message};
 use tonic::Status;
 
 use super::create::peer;
-use super::head::LAST_SEQ;
+use super::head::last_seq;
 use crate::check;
 use crate::messages::history;
 use crate::store::{Failure, Store, padded};
 use crate::users;
 
 /// Unread messages are counted one by one only so far past the cursor; of those beyond, the reader's own are counted too.
-/// It bounds what a page can cost, and nobody tells 1,003 from 1,004.
-const COUNTED: u64 = 1_000;
-/// Last messages read by one statement.
+/// It bounds what a page can cost, and nobody tells 103 from 104.
+const COUNTED: u64 = 100;
+/// Last messages read, and unread ones counted, by one statement.
 const CHUNK: usize = 64;
 
-fn select() -> String {
+fn select(db: &Db) -> String {
+    let last_seq = last_seq(db, "c");
     format!(
         "SELECT c.conversation_id, c.kind, c.title, c.members_version, c.member_count, c.direct_key, m.role, m.read_seq, \
-         {LAST_SEQ}, \
-         (SELECT COUNT(*) FROM messages x WHERE x.conversation_id = c.conversation_id AND x.seq > m.read_seq \
-          AND x.seq <= m.read_seq + {COUNTED} AND x.sender_id <> m.user_id) \
-         FROM members m JOIN conversations c ON c.conversation_id = m.conversation_id WHERE m.user_id = ?"
+         {last_seq} FROM members m JOIN conversations c ON c.conversation_id = m.conversation_id WHERE m.user_id = ?"
     )
 }
 
 pub(crate) async fn get(store: &Store, asked: GetConversationRequest) -> Result<Conversation, Status> {
-    let sql = format!("{} AND m.conversation_id = ?", select());
+    let sql = format!("{} AND m.conversation_id = ?", select(&store.db));
     let args = [asked.viewer_id.into(), asked.conversation_id.into()];
     let found = store
         .run("get_conversation", || async {
@@ -56,7 +54,8 @@ pub(crate) async fn list(
         }
     };
     let limit = check::limit(asked.limit, 100, 200);
-    let sql = format!("{} AND m.conversation_id < ? ORDER BY m.conversation_id DESC LIMIT ?", select());
+    let sql =
+        format!("{} AND m.conversation_id < ? ORDER BY m.conversation_id DESC LIMIT ?", select(&store.db));
     let args = [asked.viewer_id.into(), before.into(), (limit as u64 + 1).into()];
     store
         .run("list_conversations", || async {
@@ -82,16 +81,51 @@ async fn complete(store: &Store, viewer: u64, rows: &[Row]) -> Result<Vec<Conver
         }
         conversations.push(conversation);
     }
+    let mut unread = unread(store, viewer, &conversations).await?;
     let mut last = last_messages(store, &conversations).await?;
     let ids: Vec<u64> = peers.values().copied().collect();
     let users: HashMap<u64, _> =
         users::by_ids(store, &ids).await?.into_iter().map(|user| (user.user_id, user)).collect();
     for conversation in &mut conversations {
         let id = conversation.conversation_id;
+        conversation.unread += unread.remove(&id).unwrap_or_default();
         conversation.last_message = last.remove(&id);
         conversation.peer = peers.get(&id).and_then(|peer| users.get(peer)).cloned();
     }
     Ok(conversations)
+}
+
+/// By conversation, the messages of others within [`COUNTED`] past the cursor. Not a subquery of the list: MySQL would
+/// read all of each conversation for it, since the bounds are another row's.
+async fn unread(
+    store: &Store,
+    viewer: u64,
+    conversations: &[Conversation],
+) -> Result<HashMap<u64, u64>, Failure> {
+    const ONE: &str = "(x.conversation_id=? AND x.seq>? AND x.seq<=?)";
+    let places: Vec<(u64, u64, u64)> = conversations
+        .iter()
+        .filter(|c| c.last_seq > c.read_seq)
+        .map(|c| (c.conversation_id, c.read_seq, c.last_seq.min(c.read_seq.saturating_add(COUNTED))))
+        .collect();
+    let mut found = HashMap::with_capacity(places.len());
+    for chunk in places.chunks(CHUNK) {
+        let sql = format!(
+            "SELECT x.conversation_id, COUNT(*) FROM messages x{} WHERE ({}) AND x.sender_id <> ? \
+             GROUP BY x.conversation_id",
+            store.db.by_primary_key(),
+            vec![ONE; chunk.len().next_power_of_two()].join(" OR ")
+        );
+        let args: Vec<Arg<'_>> = padded(chunk)
+            .flat_map(|(id, after, to)| [id, after, to])
+            .chain(std::iter::once(viewer))
+            .map(Arg::from)
+            .collect();
+        for row in store.db.fetch(sql, &args).await? {
+            found.insert(row.uint(0)?, row.uint(1)?);
+        }
+    }
+    Ok(found)
 }
 
 async fn last_messages(
@@ -114,7 +148,6 @@ async fn last_messages(
 
 fn read(row: &Row) -> Result<Conversation, Failure> {
     let (read_seq, last_seq) = (row.uint(7)?, row.uint(8)?);
-    let beyond = last_seq.saturating_sub(read_seq.saturating_add(COUNTED));
     Ok(Conversation {
         conversation_id: row.uint(0)?,
         kind: i32::try_from(row.int(1)?).unwrap_or_default(),
@@ -124,7 +157,7 @@ fn read(row: &Row) -> Result<Conversation, Failure> {
         role: i32::try_from(row.int(6)?).unwrap_or_default(),
         read_seq,
         last_seq,
-        unread: row.uint(9)?.saturating_add(beyond),
+        unread: last_seq.saturating_sub(read_seq.saturating_add(COUNTED)),
         peer: None,
         last_message: None,
     })

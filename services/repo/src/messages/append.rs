@@ -15,7 +15,7 @@ use tonic::Status;
 
 use super::assign::{Key, Locked, Stored, assign, key};
 use crate::check;
-use crate::conversations::head::LAST_SEQ;
+use crate::conversations::head::last_seq;
 use crate::store::{Failure, Store, padded};
 
 /// Replays looked up by one statement.
@@ -83,7 +83,8 @@ fn opening(store: &Store, messages: &[NewMessage]) -> [String; 2] {
             store.db.for_update()
         ),
         format!(
-            "SELECT c.conversation_id, {LAST_SEQ} FROM conversations c WHERE c.conversation_id IN ({list})"
+            "SELECT c.conversation_id, {} FROM conversations c WHERE c.conversation_id IN ({list})",
+            last_seq(&store.db, "c")
         ),
     ]
 }

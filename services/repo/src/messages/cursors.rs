@@ -7,7 +7,7 @@ use gochat_proto::repo::{AdvanceReadCursorsRequest, AdvanceReadCursorsResponse, 
 use tonic::Status;
 
 use crate::check;
-use crate::conversations::head::LAST_SEQ;
+use crate::conversations::head::last_seq;
 use crate::store::{Failure, Store, padded};
 
 /// Cursors moved by one statement.
@@ -54,7 +54,8 @@ async fn advance_chunk(
     let mut ids: Vec<u64> = places.iter().map(|(id, _)| *id).collect();
     ids.dedup();
     let sql = format!(
-        "SELECT c.conversation_id, {LAST_SEQ} FROM conversations c WHERE c.conversation_id IN ({})",
+        "SELECT c.conversation_id, {} FROM conversations c WHERE c.conversation_id IN ({})",
+        last_seq(&store.db, "c"),
         placeholders(ids.len())
     );
     let args: Vec<Arg<'_>> = padded(&ids).map(Arg::from).collect();

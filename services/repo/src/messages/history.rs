@@ -6,7 +6,7 @@ use gochat_proto::types::Message;
 use tonic::Status;
 
 use crate::check;
-use crate::conversations::head::LAST_SEQ;
+use crate::conversations::head::last_seq;
 use crate::store::{Failure, Store};
 
 /// Columns of a message, to be followed by a WHERE.
@@ -35,7 +35,8 @@ pub(crate) async fn list(store: &Store, asked: ListMessagesRequest) -> Result<Li
         (None, before) => (before.unwrap_or(u64::MAX), false, "seq < ? ORDER BY seq DESC"),
     };
     let page = format!("{SELECT} WHERE conversation_id = ? AND {way} LIMIT ?");
-    let last = format!("SELECT {LAST_SEQ} FROM conversations c WHERE c.conversation_id = ?");
+    let last = last_seq(&store.db, "c");
+    let last = format!("SELECT {last} FROM conversations c WHERE c.conversation_id = ?");
     store
         .run("list_messages", || async {
             let args = [id.into(), edge.into(), (limit as u64 + 1).into()];

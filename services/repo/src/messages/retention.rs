@@ -7,6 +7,7 @@ use gochat_proto::repo::{DeleteExpiredRequest, DeleteExpiredResponse};
 use tonic::Status;
 
 use crate::check;
+use crate::conversations::head::last_seq;
 use crate::store::{Store, padded};
 
 /// Messages deleted by one statement.
@@ -20,14 +21,16 @@ pub(crate) async fn delete_expired(
     store: &Store,
     asked: DeleteExpiredRequest,
 ) -> Result<DeleteExpiredResponse, Status> {
-    const EXPIRED: &str = "SELECT m.conversation_id, m.seq FROM messages m WHERE m.sent_at_ms < ? \
-        AND m.seq < (SELECT x.seq FROM messages x WHERE x.conversation_id = m.conversation_id \
-                     ORDER BY x.seq DESC LIMIT 1) \
-        ORDER BY m.sent_at_ms LIMIT ?";
+    let expired = format!(
+        "SELECT m.conversation_id, m.seq FROM messages m WHERE m.sent_at_ms < ? AND m.seq < {} \
+         ORDER BY m.sent_at_ms LIMIT ?",
+        last_seq(&store.db, "m")
+    );
     let limit = check::limit(asked.limit, 1_000, 10_000);
     let deleted = store
         .run("delete_expired", || async {
-            let rows = store.db.fetch(EXPIRED, &[asked.before_ms.into(), (limit as u64).into()]).await?;
+            let rows =
+                store.db.fetch(expired.clone(), &[asked.before_ms.into(), (limit as u64).into()]).await?;
             let mut expired: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
             for row in &rows {
                 expired.entry(row.uint(0)?).or_default().push(row.uint(1)?);

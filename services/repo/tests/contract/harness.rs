@@ -54,6 +54,15 @@ impl Harness {
         self._keep.1.as_ref()
     }
 
+    /// How many entries of indices MySQL has stepped over since it started.
+    pub(crate) async fn entries_read(&self) -> Option<u64> {
+        const READ: &str = "SELECT CAST(SUM(VARIABLE_VALUE) AS SIGNED) FROM information_schema.GLOBAL_STATUS \
+                            WHERE VARIABLE_NAME IN ('HANDLER_READ_NEXT', 'HANDLER_READ_PREV')";
+        let config = DbConfig { url: self.server()?.url(), ..DbConfig::default() };
+        let rows = Db::connect(&config).await.unwrap().fetch(READ, &[]).await.unwrap();
+        Some(rows[0].uint(0).unwrap())
+    }
+
     pub(crate) fn id(&self) -> u64 {
         self.ids.fetch_add(1, Ordering::SeqCst)
     }
