@@ -6,7 +6,9 @@
 #   group      one group of 10,000, a message a second: when the last member has it
 #   idle       10,000 connections that say nothing: memory of each
 #   reconnect  10,000 connections dropped at once: when the last one is welcomed again
-# `real`: services and engines as processes of their own, tuned for load. `embedded`: `gochat dev`.
+# `real`: services and engines as processes of their own, tuned for load, measured after half a minute of load: a cold
+# broker spends more on compiling itself than on messages. `embedded`: `gochat dev`.
+# TOPICS='{"shards": 16, "upstream_partitions": 8}': the number of partitions; WARM_UP=0: measure at once.
 # Prints tables; the JSON lines are kept in target/bench/<engines>-<time>.jsonl.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -23,11 +25,13 @@ e2e/engines/install.sh build $([ $engines = embedded ] || echo engines)
 cargo build --release -p gochat -p gochat-e2e
 # The limits are about clients that misbehave; what is measured here is what the system can do.
 limits='{"messages_per_second": 20000, "user_messages_per_second": 20000, "connections_per_user": 64}'
+# Two for each of two members: what a broker pays is requests, and there is one for each partition.
+topics=${TOPICS:-'{"shards": 4, "upstream_partitions": 4, "task_partitions": 4}'}
 
 if [ $engines = real ]; then
   # Ten processes share the machine's cores: with a worker thread for each core in each of them, what is measured is the
   # kernel switching tasks.
-  TOKIO_WORKER_THREADS=1 GOCHAT_BIN=$PWD/$target/gochat "$target/gochat-stack" --load --settings "{\"gateway\": {\"limits\": $limits}}" >"$out.stack" &
+  TOKIO_WORKER_THREADS=1 GOCHAT_BIN=$PWD/$target/gochat "$target/gochat-stack" --load --settings "{\"topics\": $topics, \"gateway\": {\"limits\": $limits}}" >"$out.stack" &
 else
   "$target/gochat" dev --ephemeral >"$out.stack" &
 fi
@@ -51,6 +55,11 @@ bench() {
   "$target/gochat" bench --target "$targets" --pids "$pids" --accounts "$out.accounts" --report "$out.one" "$@" || echo "bench: $name FAILED its ledger"
   [ ! -s "$out.one" ] || printf '{"scenario":"%s","engines":"%s","result":%s}\n' "$name" $engines "$(cat "$out.one")" >>"$out.jsonl"
 }
+
+if [ $engines = real ] && [ "${WARM_UP:-30}" != 0 ]; then
+  echo "bench: warming up"
+  "$target/gochat" bench --target "$targets" --accounts "$out.accounts" --pairs 500 --rate 4000 --duration "${WARM_UP:-30}s" >/dev/null
+fi
 
 for scenario in $scenarios; do
   case $scenario in

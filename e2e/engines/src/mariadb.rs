@@ -79,9 +79,10 @@ fn client_arguments(folder: &Path, more: &[&str]) -> Vec<String> {
 
 fn arguments(tuning: Tuning, folder: &Path, port: u16) -> Result<Vec<String>> {
     let server = program("mariadbd").context("mariadbd is not installed")?;
-    let buffer_pool = match tuning {
-        Tuning::Function => "64M",
-        Tuning::Load => "512M",
+    // A small log of changes makes the server write its pages early and often.
+    let (buffer_pool, redo_log) = match tuning {
+        Tuning::Function => ("64M", "32M"),
+        Tuning::Load => ("512M", "512M"),
     };
     let path = text(folder);
     let mut arguments = vec![
@@ -92,12 +93,12 @@ fn arguments(tuning: Tuning, folder: &Path, port: u16) -> Result<Vec<String>> {
         format!("--pid-file={path}/pid"),
         format!("--port={port}"),
         format!("--innodb-buffer-pool-size={buffer_pool}"),
+        format!("--innodb-log-file-size={redo_log}"),
     ];
     let fixed = [
         "--bind-address=127.0.0.1",
         "--skip-name-resolve",
         "--skip-log-bin",
-        "--innodb-log-file-size=32M",
         "--max-connections=500",
         "--character-set-server=utf8mb4",
         "--collation-server=utf8mb4_bin",
