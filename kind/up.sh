@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# kind/up.sh: a kind cluster of two nodes with GoChat on it: images, Kafka, MySQL, Redis, the operator, the sample cluster.
+# kind/up.sh: a kind cluster of two nodes with GoChat on it: images, metrics-server, Kafka, MySQL,
+# Redis, the operator, the sample cluster.
 # Run as `make kind-up`. Idempotent: what is there stays. `make kind-down` removes it.
 #
 #   KIND_AIRGAP=1     as where no registry answers, though a Docker engine runs: the node image is built from packages
@@ -59,6 +60,9 @@ images/build.sh --profile "${KIND_PROFILE:-release}"
 for name in gochat gochat-operator; do
   in_cluster kind load image-archive "dist/images/$name.tar" --name gochat
 done
+
+step "metrics-server"
+kind/metrics-server.sh
 
 step "Kafka, MySQL and Redis"
 if [ "$(kind_stores)" = pods ]; then

@@ -37,6 +37,7 @@ for name in containerd containerd-shim-runc-v2 ctr; do
 done
 build coredns github.com/coredns/coredns "$COREDNS_VERSION"
 build crictl sigs.k8s.io/cri-tools/cmd/crictl "$CRICTL_VERSION"
+build metrics-server sigs.k8s.io/metrics-server/cmd/metrics-server "$METRICS_SERVER_VERSION"
 
 if [ ! -x "$BIN/pause" ]; then
   echo "kind: building pause"
