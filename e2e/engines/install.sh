@@ -4,7 +4,7 @@
 #   engines     Kafka (Maven), MariaDB, Redis, etcd (Debian), and ready-made data folders in the cache
 #   kubernetes  the API server and its controllers: from KUBEBUILDER_ASSETS or the PATH, else built once from Go modules
 #   browser     Chromium and Node for the browser test
-#   cluster     a Docker engine and what a node image is made of, for kind
+#   cluster     HAProxy, a Docker engine and what a node image is made of, for kind
 #   surroundings  Prometheus, Lua and docker-compose, which check dashboards, alerts, GitOps and docker-compose.yml
 # Usage: install.sh [build] [engines] [kubernetes] [browser] [surroundings]    (default: all)
 #
@@ -50,6 +50,9 @@ if wants browser; then
   need chromium has chromium
   need nodejs has node
   need npm has npm
+fi
+if wants cluster; then
+  need haproxy has haproxy
 fi
 # A Docker engine of the user's own is used as it is.
 if wants cluster && ! docker version >/dev/null 2>&1; then

@@ -21,8 +21,15 @@ impl Chat {
     /// The name of the resource in its namespace.
     pub const NAME: &str = "chat";
 
-    /// Makes namespace, database and secrets, and applies a small GoChatCluster with `more` (indented lines of its spec).
+    /// Makes all that [`Chat::prepare`] does, and applies a small GoChatCluster with `more` (indented lines of its spec).
     pub fn create(namespace: &str, more: &str) -> Result<Self> {
+        let chat = Self::prepare(namespace)?;
+        chat.apply(more)?;
+        Ok(chat)
+    }
+
+    /// Makes namespace, database and secrets.
+    pub fn prepare(namespace: &str) -> Result<Self> {
         let chat = Self { namespace: namespace.to_owned() };
         let (mysql, redis) = (chat.database()?, env::var("E2E_REDIS")?);
         let secret = |name: &str, url: &str| {
@@ -37,14 +44,18 @@ impl Chat {
             ),
         )?;
         apply(namespace, &[secret("chat-mysql", &mysql), secret("chat-redis", &redis)].concat())?;
-        chat.apply(more)?;
         Ok(chat)
     }
 
     /// Applies the resource again with other lines in its spec.
     pub fn apply(&self, more: &str) -> Result<()> {
+        apply(&self.namespace, &Self::resource(more)?).map(drop)
+    }
+
+    /// The resource as YAML, with `more` (indented lines of its spec).
+    pub fn resource(more: &str) -> Result<String> {
         let kafka = env::var("E2E_KAFKA")?;
-        let resource = format!(
+        Ok(format!(
             "apiVersion: gochat.io/v1alpha1
 kind: GoChatCluster
 metadata: {{ name: {} }}
@@ -55,8 +66,7 @@ spec:
 {more}
 ",
             Self::NAME
-        );
-        apply(&self.namespace, &resource).map(drop)
+        ))
     }
 
     /// A database of its own on the shared server; its address.
@@ -107,19 +117,23 @@ spec:
 
     /// Where clients connect: the NodePort on the first node.
     pub fn address(&self) -> Result<String> {
+        let address = self.addresses()?.into_iter().next().context("no node has an address")?;
+        Ok(format!("http://{address}"))
+    }
+
+    /// The NodePort on every node, as `host:port`.
+    pub fn addresses(&self) -> Result<Vec<String>> {
         let service = self.get(&["service", "chat-gateway"])?;
         let port =
             service.pointer("/spec/ports/0/nodePort").and_then(Value::as_u64).context("no node port")?;
         let nodes = json(&["get", "nodes"])?;
-        let host = nodes
-            .pointer("/items/0/status/addresses")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .find(|a| a.get("type") == Some(&"InternalIP".into()))
-            .and_then(|a| a.get("address")?.as_str().map(str::to_owned))
-            .context("the node has no address")?;
-        Ok(format!("http://{host}:{port}"))
+        let nodes = nodes.get("items").and_then(Value::as_array).context("no nodes")?;
+        let host = |node: &Value| {
+            let mut addresses = node.pointer("/status/addresses")?.as_array()?.iter();
+            let internal = addresses.find(|a| a.get("type") == Some(&"InternalIP".into()))?;
+            internal.get("address")?.as_str().map(str::to_owned)
+        };
+        Ok(nodes.iter().filter_map(host).map(|host| format!("{host}:{port}")).collect())
     }
 
     /// The pods of a workload, by name.
@@ -148,10 +162,16 @@ spec:
 
     /// Starts a load on it.
     pub fn load(&self, name: &str, arguments: &[&str]) -> Result<Load> {
-        Load::start(&self.address()?, &self.folder(), name, arguments)
+        self.load_at(&self.address()?, name, arguments)
     }
 
-    fn folder(&self) -> PathBuf {
+    /// Starts a load on what stands before it.
+    pub fn load_at(&self, target: &str, name: &str, arguments: &[&str]) -> Result<Load> {
+        Load::start(target, &self.folder(), name, arguments)
+    }
+
+    /// Where logs and reports of its test are kept.
+    pub fn folder(&self) -> PathBuf {
         artifacts(&self.namespace)
     }
 

@@ -9,12 +9,12 @@ use serde_json::Value;
 
 /// Runs kubectl; gives what it prints.
 pub fn kubectl(arguments: &[&str]) -> Result<String> {
-    run(arguments, "")
+    feed(arguments, "")
 }
 
 /// Applies objects.
 pub fn apply(namespace: &str, yaml: &str) -> Result<String> {
-    run(&["apply", "--server-side", "--force-conflicts", "--namespace", namespace, "-f", "-"], yaml)
+    feed(&["apply", "--server-side", "--force-conflicts", "--namespace", namespace, "-f", "-"], yaml)
 }
 
 /// An object, or a list of them.
@@ -23,7 +23,8 @@ pub fn json(arguments: &[&str]) -> Result<Value> {
     serde_json::from_str(&text).context("kubectl's JSON")
 }
 
-fn run(arguments: &[&str], input: &str) -> Result<String> {
+/// Runs kubectl with something to read (`-f -`); gives what it prints.
+pub fn feed(arguments: &[&str], input: &str) -> Result<String> {
     let mut child = Command::new("kubectl")
         .args(arguments)
         .stdin(Stdio::piped())
@@ -33,8 +34,8 @@ fn run(arguments: &[&str], input: &str) -> Result<String> {
         .context("start kubectl")?;
     child.stdin.take().context("kubectl's input")?.write_all(input.as_bytes())?;
     let output = child.wait_with_output()?;
-    let error = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "kubectl {}: {error}", arguments.join(" "));
+    let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    ensure!(output.status.success(), "kubectl {}: {error}{out}", arguments.join(" "));
     Ok(String::from_utf8(output.stdout)?)
 }
 
@@ -53,4 +54,15 @@ pub fn eventually(what: &str, within: Duration, mut is: impl FnMut() -> Result<b
         }
         std::thread::sleep(Duration::from_millis(250));
     }
+}
+
+/// Asks for a while, and fails as soon as the answer is no.
+#[allow(clippy::disallowed_methods, reason = "no runtime here, and the time is what is waited for")]
+pub fn stays(what: &str, during: Duration, mut is: impl FnMut() -> Result<bool>) -> Result<()> {
+    let began = Instant::now();
+    while began.elapsed() < during {
+        ensure!(is()?, "{what}: no more after {:?}", began.elapsed());
+        std::thread::sleep(Duration::from_millis(250));
+    }
+    Ok(())
 }

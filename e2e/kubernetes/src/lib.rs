@@ -4,7 +4,8 @@
 //! kubectl   what a person would type, against the cluster that KUBECONFIG names
 //! chat      a GoChatCluster in a namespace of its own, with a database and topics of its own
 //! load      `gochat bench` against it: its exit code is the ledger's verdict
-//! node      powers a kind node off and on
+//! haproxy   a load balancer outside of the cluster
+//! node      powers a kind node off and on, and gives an image on all of them another tag
 //! ```
 //!
 //! `make e2e` brings all of it up (kind/up.sh) and runs the tests where the cluster's addresses are reachable. The stores
@@ -12,14 +13,16 @@
 #![allow(clippy::print_stderr, reason = "a test harness tells what it does")]
 
 mod chat;
+mod haproxy;
 mod kubectl;
 mod load;
 mod node;
 
 pub use chat::Chat;
-pub use kubectl::{apply, eventually, json, kubectl};
+pub use haproxy::HaProxy;
+pub use kubectl::{apply, eventually, feed, json, kubectl, stays};
 pub use load::{Load, Report};
-pub use node::Node;
+pub use node::{Node, tag_image};
 
 use std::path::{Path, PathBuf};
 

@@ -54,6 +54,16 @@ impl Load {
         eventually("the load is under way", Duration::from_mins(2), accepted).map(drop)
     }
 
+    /// Ends it as Ctrl-C does, and waits for what it has sent. Fails where it had ended before: what was done meanwhile was
+    /// not all done under load.
+    pub fn end(mut self) -> Result<Report> {
+        let before = self.child.try_wait()?;
+        ensure!(before.is_none(), "the load had ended before:\n{}", fs::read_to_string(&self.log)?);
+        let told = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status()?;
+        ensure!(told.success(), "kill -INT: {told}");
+        self.report(Duration::from_mins(2))
+    }
+
     /// Waits for its end.
     pub fn report(mut self, within: Duration) -> Result<Report> {
         let mut status = None;

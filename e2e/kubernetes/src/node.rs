@@ -3,6 +3,9 @@
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::kubectl::json;
 
 /// A node; powered on again when dropped.
 #[derive(Debug)]
@@ -28,6 +31,16 @@ impl Drop for Node {
         let _ = docker(&["network", "connect", "kind", &self.0]);
         let _ = docker(&["start", &self.0]);
     }
+}
+
+/// Gives an image that the nodes have another name: what a registry would hold as another version.
+pub fn tag_image(from: &str, to: &str) -> Result<()> {
+    let nodes = json(&["get", "nodes"])?;
+    for node in nodes.get("items").and_then(Value::as_array).into_iter().flatten() {
+        let name = node.pointer("/metadata/name").and_then(Value::as_str).context("a node without a name")?;
+        docker(&["exec", name, "ctr", "-n", "k8s.io", "images", "tag", "--force", from, to])?;
+    }
+    Ok(())
 }
 
 fn docker(arguments: &[&str]) -> Result<()> {
