@@ -119,8 +119,11 @@ async fn the_operator_may_do_what_it_does_and_nothing_else() {
         status.ok_or(()).map(drop)
     })
     .await;
+    // Fewer pods, and so some that are chosen.
+    world.condition("sample", "Ready", "True", None).await;
     let by_ingress = |value: &mut Value| {
         value["spec"]["deletion"] = json!({ "topics": "Delete" });
+        value["spec"]["gateway"]["replicas"] = 1.into();
         value["spec"]["gateway"]["ingress"] = json!({ "host": "chat.example.com" });
     };
     world.apply("sample", NOBODY, by_ingress).await;

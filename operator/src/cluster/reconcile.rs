@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 
 use super::dereference::KafkaFacts;
 use super::validate::Defaults;
-use super::{ClusterKey, apply, desired, finalizer, orphans, read, report, secrets, signing_keys};
+use super::{ClusterKey, apply, desired, finalizer, orphans, read, report, scale, secrets, signing_keys};
 use crate::children::{Children, Watches};
 use crate::events::Events;
 use crate::kafka::Kafka;
@@ -108,6 +108,9 @@ async fn look(cluster: &GoChatCluster, context: &Context, key: &ClusterKey) -> R
     let mut outcome = apply::Outcome::default();
     let mut deleted = Vec::new();
     if let (Ok(desired), false) = (&desired, paused) {
+        for (workload, fewer) in scale::shrinking(&desired.cluster, &facts) {
+            context.live.choose(key, workload, fewer).await;
+        }
         outcome = apply::apply(context, key, &desired.objects).await?;
         deleted = orphans::delete(context, key, &desired.cluster.uid, &desired.objects).await?;
     }

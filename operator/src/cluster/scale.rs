@@ -5,6 +5,7 @@ use kube::ResourceExt as _;
 use serde_json::Value;
 
 use super::dereference::Facts;
+use super::validate::ValidCluster;
 use crate::names::FIELD_MANAGER;
 
 /// Who decides the number of pods of a workload.
@@ -48,6 +49,16 @@ pub fn scale(spec: &GoChatClusterSpec, workload: ScaledWorkload, facts: &Facts) 
         }
     };
     Scale { decider, replicas }
+}
+
+/// The workloads that are about to have fewer pods, and how many fewer.
+pub(super) fn shrinking(cluster: &ValidCluster, facts: &Facts) -> Vec<(ScaledWorkload, u32)> {
+    let fewer = |workload| {
+        let wanted = cluster.workloads.get(workload).scale.replicas;
+        let fewer = running(facts, workload)?.checked_sub(wanted)?;
+        (fewer > 0).then_some((workload, fewer))
+    };
+    ScaledWorkload::ALL.into_iter().filter_map(fewer).collect()
 }
 
 fn running(facts: &Facts, workload: ScaledWorkload) -> Option<u32> {

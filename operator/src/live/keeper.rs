@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::placed::{Moment, Placed};
 use super::pods::Pod;
 use super::scaled::Scaled;
+use super::victims::Candidate;
 use super::{Brief, LiveView, Shared};
 
 /// Between two looks while something changes.
@@ -72,6 +73,7 @@ impl State {
     async fn look(&mut self, shared: &Shared, brief: &Arc<Brief>) -> Option<Duration> {
         let (instant, now) = (Instant::now(), shared.clock.now());
         let sights = self.see(shared.pods.of(&brief.key), instant);
+        shared.candidates.lock().insert(brief.key.clone(), Arc::new(candidates(&sights)));
         let placements = shared.placements.of(&brief.key);
         let rebalances = shared.rebalances.of(&brief.key);
         let mut balance = None;
@@ -147,6 +149,14 @@ impl Sight {
         let phase = self.pod.phase(report.is_some(), draining, self.unready_for, owns)?;
         Some(Member { name, phase, report })
     }
+}
+
+fn candidates(sights: &BTreeMap<String, Sight>) -> Vec<Candidate> {
+    let candidate = |(name, sight): (&String, &Sight)| {
+        let report = sight.heard.as_ref().map(|heard| heard.report.as_ref());
+        Candidate::new(name.clone(), sight.pod.clone(), report)
+    };
+    sights.iter().map(candidate).collect()
 }
 
 fn of(sights: &BTreeMap<String, Sight>, workload: ScaledWorkload) -> impl Iterator<Item = (&String, &Sight)> {

@@ -12,7 +12,7 @@
 //!
 //! The controller of clusters tells this part about each cluster at every reconcile ([`Live::follow`]), and reads what it
 //! found out in a [`LiveView`]; neither waits for the other. This part alone writes GoChatPlacement and the status of
-//! GoChatRebalance, and nothing else.
+//! GoChatRebalance; and `victims` says on pods which of them go when a workload is about to shrink.
 
 mod brief;
 mod keeper;
@@ -20,6 +20,7 @@ mod moves;
 mod placed;
 mod pods;
 mod scaled;
+mod victims;
 mod watch;
 mod write;
 
@@ -39,6 +40,7 @@ use tokio::task::AbortHandle;
 
 pub use brief::Brief;
 use pods::Pod;
+use victims::Candidate;
 use watch::{Index, Watch};
 
 use crate::cluster::ClusterKey;
@@ -110,6 +112,8 @@ struct Shared {
     placements: Arc<Index<Arc<GoChatPlacement>>>,
     rebalances: Arc<Index<Arc<GoChatRebalance>>>,
     keepers: Mutex<HashMap<ClusterKey, Keeper>>,
+    /// The pods that could go, as each keeper saw them last.
+    candidates: Mutex<HashMap<ClusterKey, Arc<Vec<Candidate>>>>,
     /// Watches that have not listed yet.
     unlisted: tokio_watch::Sender<usize>,
 }
@@ -146,6 +150,7 @@ impl Live {
             placements: Arc::default(),
             rebalances: Arc::default(),
             keepers: Mutex::default(),
+            candidates: Mutex::default(),
             // Nobody decides before `run` has begun to watch.
             unlisted: tokio_watch::Sender::new(usize::MAX),
         }))
@@ -167,15 +172,24 @@ impl Live {
         keepers.insert(key, Keeper { brief: sender, changed, task });
     }
 
+    /// Has the pods chosen that go where a workload is about to have so many fewer; to be called before it has.
+    pub async fn choose(&self, key: &ClusterKey, workload: ScaledWorkload, fewer: u32) {
+        let candidates = self.0.candidates.lock().get(key).cloned().unwrap_or_default();
+        let of_it: Vec<_> = candidates.iter().filter(|one| one.pod.workload == workload).cloned().collect();
+        victims::mark(&self.0.client, key, &of_it, usize::try_from(fewer).unwrap_or(usize::MAX)).await;
+    }
+
     /// Looks no longer after a cluster: it is gone, or going.
     pub fn forget(&self, key: &ClusterKey) {
         self.0.keepers.lock().remove(key);
+        self.0.candidates.lock().remove(key);
         self.0.views.forget(key);
     }
 
     /// Looks no longer after clusters that are not there: one that was deleted while it was paused says no good-bye.
     pub fn keep_only(&self, there: impl Fn(&ClusterKey) -> bool) {
         self.0.keepers.lock().retain(|key, _| there(key));
+        self.0.candidates.lock().retain(|key, _| there(key));
     }
 
     /// Watches; goes on until it is dropped, and then nothing is looked after any more. Called once.

@@ -7,6 +7,7 @@ use gochat_brain::planner::MemberPhase;
 use gochat_crds::ScaledWorkload;
 use k8s_openapi::api::core::v1 as core;
 
+use super::victims::COST;
 use super::watch::Kept;
 use crate::cluster::ClusterKey;
 use crate::names;
@@ -24,6 +25,8 @@ pub(super) struct Pod {
     pub(super) ready: bool,
     /// It was asked to go.
     pub(super) leaving: bool,
+    /// What a ReplicaSet ranks it by, where that is said.
+    pub(super) cost: Option<i32>,
 }
 
 /// A pod that has ended is as good as gone.
@@ -31,6 +34,7 @@ pub(super) fn keep(pod: core::Pod) -> Option<Kept<Pod>> {
     let cluster = ClusterKey::of_labels(&pod.metadata)?;
     let label = pod.metadata.labels.as_ref()?.get(names::WORKLOAD)?;
     let workload = ScaledWorkload::ALL.into_iter().find(|workload| workload.as_str() == label)?;
+    let cost = pod.metadata.annotations.as_ref().and_then(|all| all.get(COST)?.parse().ok());
     let name = pod.metadata.name?;
     let status = pod.status.unwrap_or_default();
     if matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")) {
@@ -48,6 +52,7 @@ pub(super) fn keep(pod: core::Pod) -> Option<Kept<Pod>> {
         address: ip.map(|ip| SocketAddr::new(ip, port)),
         ready,
         leaving: pod.metadata.deletion_timestamp.is_some(),
+        cost,
     };
     Some((cluster, name, Some(kept)))
 }

@@ -10,6 +10,8 @@ use std::time::{Duration, SystemTime};
 
 use gochat_crds::{GoChatRebalance, GoChatScaler, RebalancePhase, RebalanceStatus};
 use gochat_engines::Kafka;
+use k8s_openapi::api::apps::v1::ReplicaSet;
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
@@ -291,6 +293,44 @@ async fn connections_scale_the_gateway_with_the_reason_in_status_and_event() {
         if scaling.contains("3,000 connections / 1,000 per pod") { Ok(()) } else { Err(scaling) }
     })
     .await;
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gateways_that_go_are_those_with_the_fewest_sockets() {
+    let Some(world) = World::new("the_gateways_that_go").await else { return };
+    let operator = world.operator().await;
+    world.stores("chat").await;
+    let pods = |replicas: u32| move |spec: &mut Value| spec["spec"]["gateway"]["replicas"] = replicas.into();
+    world.apply("chat", NOBODY, pods(3)).await;
+    let sets = world.api::<ReplicaSet>();
+    let of_gateway = ListParams::default().labels("gochat.io/workload=gateway");
+    let labels = eventually("a ReplicaSet", || async {
+        let set = sets.list(&of_gateway).await.map_err(|e| e.to_string())?.items.pop();
+        set.and_then(|set| set.spec?.selector.match_labels).ok_or("none".to_owned())
+    })
+    .await;
+    // It adopts what its selector fits, and lets its own go: those are not ready.
+    let mut plane = Plane::start(&world, "chat", "gateway", 0).await;
+    for (name, connections) in [("few", 5), ("most", 900), ("some", 70)] {
+        plane.connections_of(name, connections);
+        plane.join_with(name, &labels).await;
+    }
+    let names = |wanted: &'static [&'static str]| {
+        let (pods, list) = (world.api::<Pod>(), of_gateway.clone());
+        eventually("the pods are as they should be", move || {
+            let (pods, list) = (pods.clone(), list.clone());
+            async move {
+                let all = pods.list(&list).await.map_err(|error| vec![error.to_string()])?.items;
+                let names: Vec<String> = all.into_iter().filter_map(|pod| pod.metadata.name).collect();
+                if names == wanted { Ok(()) } else { Err(names) }
+            }
+        })
+    };
+    names(&["few", "most", "some"]).await;
+    plane.dealt().await;
+    world.apply("chat", NOBODY, pods(1)).await;
+    names(&["most"]).await;
     operator.stop().await;
 }
 

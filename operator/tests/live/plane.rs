@@ -32,6 +32,8 @@ struct Shared {
     /// Records a second, by slot.
     loads: Mutex<BTreeMap<u32, f64>>,
     connections: Mutex<u64>,
+    /// Of members that have a number of their own.
+    connections_of: Mutex<BTreeMap<String, u64>>,
 }
 
 /// The members of one workload of one cluster.
@@ -73,6 +75,11 @@ impl Plane {
 
     /// One more.
     pub(crate) async fn join(&mut self, name: &str) {
+        self.join_with(name, &BTreeMap::new()).await;
+    }
+
+    /// One more, with labels beside the usual ones.
+    pub(crate) async fn join_with(&mut self, name: &str, labels: &BTreeMap<String, String>) {
         static NEXT: AtomicU8 = AtomicU8::new(1);
         let ip = format!("127.0.1.{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let listener = TcpListener::bind((ip.as_str(), 0)).await.unwrap();
@@ -85,11 +92,12 @@ impl Plane {
         let server = tonic::transport::Server::builder().add_service(OperationsServer::new(member));
         self.tasks.push(tokio::spawn(async move { drop(server.serve_with_incoming(connections).await) }));
 
+        let mut labels = labels.clone();
+        for (label, value) in [("gochat.io/cluster", &self.cluster), ("gochat.io/workload", &self.workload)] {
+            labels.insert(label.to_owned(), value.clone());
+        }
         let pod: Pod = serde_json::from_value(json!({
-            "metadata": {
-                "name": name,
-                "labels": { "gochat.io/cluster": self.cluster, "gochat.io/workload": self.workload },
-            },
+            "metadata": { "name": name, "labels": labels },
             "spec": {
                 "automountServiceAccountToken": false,
                 "containers": [{ "name": "a", "image": "a", "ports": [{ "name": "grpc", "containerPort": port }] }],
@@ -123,6 +131,11 @@ impl Plane {
     /// Connections of each member.
     pub(crate) fn connections(&self, each: u64) {
         *self.shared.connections.lock() = each;
+    }
+
+    /// Connections of one of them.
+    pub(crate) fn connections_of(&self, name: &str, connections: u64) {
+        self.shared.connections_of.lock().insert(name.to_owned(), connections);
     }
 
     /// The placement, when it is as asked for.
@@ -183,6 +196,7 @@ struct Member {
 fn report(name: &str, shared: &Shared) -> LoadReport {
     let map = shared.obeyed.lock().clone();
     let loads = shared.loads.lock();
+    let own = shared.connections_of.lock().get(name).copied();
     let load = |slot: &u32| loads.get(slot).copied().unwrap_or_default();
     let slots = slots_of(&map, name).into_iter();
     let slots: Vec<_> =
@@ -192,7 +206,7 @@ fn report(name: &str, shared: &Shared) -> LoadReport {
         epoch: map.epoch.unsigned_abs(),
         messages_per_second: slots.iter().map(|slot| slot.records_per_second).sum(),
         slots,
-        connections: *shared.connections.lock(),
+        connections: own.unwrap_or(*shared.connections.lock()),
         ..LoadReport::default()
     }
 }
