@@ -37,8 +37,20 @@ use crate::ledger::Ledger;
 use crate::processes::Usage;
 use crate::report::Report;
 
-/// Runs the whole bench; prints progress to stderr and the result to stdout.
+/// Runs the whole bench; prints progress to stderr and the result to stdout. Ctrl-C ends the load sooner: what was sent
+/// until then is waited for and counted.
 pub async fn run(args: Args) -> Result<ExitCode> {
+    let interrupted = async {
+        // Where signals can't be had, the time ends the load.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    run_until(args, interrupted).await
+}
+
+/// [`run`] with something else that ends the load, instead of Ctrl-C.
+pub async fn run_until(args: Args, ended: impl Future<Output = ()>) -> Result<ExitCode> {
     let targets = args.targets()?;
     let api = Api::new(targets.first().map_or("", |t| t.http.as_str()))?;
     let accounts = accounts::prepare(&args, &targets).await.context("preparing accounts")?;
@@ -56,9 +68,9 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         ..Report::default()
     };
     if talks.is_empty() {
-        load::hold(&args, &shared).await;
+        load::hold(&args, &shared, ended).await;
     } else {
-        report.seconds = load::run(&args, &talks, &connections, &shared).await.as_secs_f64();
+        report.seconds = load::run(&args, &talks, &connections, &shared, ended).await.as_secs_f64();
         connections.settle(&args).await;
     }
     let after_load = Usage::of(&args.pids);

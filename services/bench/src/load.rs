@@ -11,8 +11,14 @@ use crate::args::Args;
 use crate::connections::{Command, Connections, Shared};
 use crate::ledger::Talk;
 
-/// Sends warm-up and load; returns how long the load took.
-pub(crate) async fn run(args: &Args, talks: &[Talk], connections: &Connections, shared: &Shared) -> Duration {
+/// Sends warm-up and load, until their time is up or `ended`; returns how long the load took.
+pub(crate) async fn run(
+    args: &Args,
+    talks: &[Talk],
+    connections: &Connections,
+    shared: &Shared,
+    ended: impl Future<Output = ()>,
+) -> Duration {
     let begun = Instant::now();
     let begun_at = shared.now();
     let whole = args.warmup + args.duration;
@@ -33,13 +39,13 @@ pub(crate) async fn run(args: &Args, talks: &[Talk], connections: &Connections, 
             connections.send(user, Command::Send { conversation, number, text }).await;
         }
     };
-    with_progress(shared, load).await;
+    with_progress(shared, load, ended).await;
     begun.elapsed().saturating_sub(args.warmup)
 }
 
 /// Keeps idle connections open.
-pub(crate) async fn hold(args: &Args, shared: &Shared) {
-    with_progress(shared, tokio::time::sleep(args.duration)).await;
+pub(crate) async fn hold(args: &Args, shared: &Shared, ended: impl Future<Output = ()>) {
+    with_progress(shared, tokio::time::sleep(args.duration), ended).await;
 }
 
 /// Conversations in turn, and in each its members in turn.
@@ -60,18 +66,19 @@ impl Turns<'_> {
     }
 }
 
-/// A line a second to stderr.
-async fn with_progress<T>(shared: &Shared, work: impl Future<Output = T>) -> T {
+/// A line a second to stderr, until the work is done or `ended`.
+async fn with_progress(shared: &Shared, work: impl Future<Output = ()>, ended: impl Future<Output = ()>) {
     let begun = Instant::now();
     let second = Duration::from_secs(1);
     let mut ticks = interval(second);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.tick().await;
     let (mut sent_before, mut delivered_before) = (0, 0);
-    tokio::pin!(work);
+    tokio::pin!(work, ended);
     loop {
         tokio::select! {
-            done = &mut work => return done,
+            () = &mut work => return,
+            () = &mut ended => return,
             _ = ticks.tick() => {
                 let (sent, accepted, committed, delivered) = {
                     let ledger = shared.ledger.lock();

@@ -194,6 +194,10 @@ struct Cli {
 
 /// Runs the bench; returns whether it succeeded and its report.
 async fn bench(fault: Fault, flags: &str) -> Result<(bool, Value)> {
+    bench_until(fault, flags, std::future::pending()).await
+}
+
+async fn bench_until(fault: Fault, flags: &str, ended: impl Future<Output = ()>) -> Result<(bool, Value)> {
     let router = Router::new()
         .route("/api/v1/register", post(register))
         .route("/api/v1/conversations", post(converse))
@@ -209,7 +213,7 @@ async fn bench(fault: Fault, flags: &str) -> Result<(bool, Value)> {
     let fixed = ["bench", "--json", "--target", &target, "--warmup", "100ms", "--report"];
     let report_flag = report.display().to_string();
     let all = fixed.into_iter().chain([report_flag.as_str()]).chain(flags.split(' '));
-    let code = gochat_bench::run(Cli::try_parse_from(all)?.args).await?;
+    let code = gochat_bench::run_until(Cli::try_parse_from(all)?.args, ended).await?;
     server.abort();
     let report = serde_json::from_slice(&std::fs::read(report)?)?;
     Ok((format!("{code:?}") == format!("{:?}", std::process::ExitCode::SUCCESS), report))
@@ -259,5 +263,16 @@ async fn idle_connections_come_back_together() -> Result<()> {
     assert_eq!(report["connections"], 40);
     assert!(report["reconnect_seconds"].as_f64() > Some(0.0));
     assert_eq!(report["reconnects"], 0, "those the bench wanted are not counted");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_load_that_is_ended_early_is_waited_for_and_counted() -> Result<()> {
+    let soon = tokio::time::sleep(std::time::Duration::from_millis(500));
+    let (clean, report) = bench_until(Fault::None, "--pairs 3 --rate 100 --duration 1h", soon).await?;
+    assert!(clean, "{report}");
+    let sent = report["sent"].as_u64().unwrap();
+    assert!((1..300).contains(&sent), "{report}");
+    assert_eq!(report["committed"], sent);
     Ok(())
 }
