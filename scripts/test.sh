@@ -19,7 +19,7 @@ gitops/test.sh || failed+=("gitops")
 compose/test.sh || failed+=("compose")
 e2e/browser/run.sh || failed+=("e2e/browser")
 # The faults of pods and nodes take seven minutes more: `make e2e` has them.
-scripts/e2e.sh --test chat --test lifecycle --test security --test gitops || failed+=("e2e/kubernetes")
+scripts/e2e.sh --test chat --test lifecycle --test security --test gitops --test balancer || failed+=("e2e/kubernetes")
 # After the cluster, for which helm and the programs of the images were built.
 charts/test.sh || failed+=("charts")
 images/test.sh || failed+=("images")
