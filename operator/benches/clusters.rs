@@ -84,7 +84,7 @@ async fn bench() {
         latencies.push(seen.completed(&key).unwrap().duration_since(asked));
     }
     latencies.sort();
-    let restarted = restart(&kubernetes, &mut operator).await;
+    let (restarted, anew) = restart(&kubernetes, &mut operator).await;
     watching.abort();
     playing.abort();
 
@@ -92,7 +92,12 @@ async fn bench() {
     println!("| what | measured |\n| --- | --- |");
     println!("| clusters, objects of theirs | {clusters}, {} |", after.objects);
     println!("| all applied in, all Deployments there after | {applied:.1?}, {converged:.1?} |");
-    println!("| RSS, its peak | {} MiB, {} MiB |", after.rss / 1024, after.peak / 1024);
+    println!(
+        "| RSS, its peak; of that the binary and its libraries | {} MiB, {} MiB; {} MiB |",
+        after.rss / 1024,
+        after.peak / 1024,
+        after.binary / 1024
+    );
     println!("| writes in {} s of a steady state | {} |", steady.as_secs(), after.writes - before.writes);
     println!(
         "| reads (get, list, begun watches) a minute | {:.1} |",
@@ -101,7 +106,10 @@ async fn bench() {
     println!("| bytes of watches and lists a minute | {:.0} |", (after.bytes - before.bytes) / minutes);
     println!("| CPU a minute | {:.2} s |", (after.cpu - before.cpu) / minutes);
     println!("| apply → all Deployments, p50, p99, of {SINGLE} | {:.0?}, {:.0?} |", at(50), at(99));
-    println!("| writes of an operator that was started again | {restarted} |");
+    println!(
+        "| writes of an operator that was started again, its RSS, its peak | {restarted}, {} MiB, {} MiB |",
+        anew.0, anew.1
+    );
 }
 
 async fn prepare(client: &Client) {
@@ -200,14 +208,23 @@ fn start(kubernetes: &Kubernetes) -> Child {
         .unwrap()
 }
 
-/// Writes of an operator that begins anew, in a minute.
-async fn restart(kubernetes: &Kubernetes, operator: &mut Child) -> usize {
+/// Writes of an operator that begins anew, in a minute, and its memory then with the peak, in MiB.
+async fn restart(kubernetes: &Kubernetes, operator: &mut Child) -> (usize, (u64, u64)) {
     quiet(kubernetes).await;
     operator.kill().await.unwrap();
     let begun = SystemTime::now();
     *operator = start(kubernetes);
     tokio::time::sleep(Duration::from_secs(60)).await;
-    requests(kubernetes).iter().filter(|r| r.at >= begun && r.is_write()).count()
+    let writes = requests(kubernetes).iter().filter(|r| r.at >= begun && r.is_write()).count();
+    let pid = operator.id().unwrap();
+    (writes, (memory(pid, "VmRSS") / 1024, memory(pid, "VmHWM") / 1024))
+}
+
+/// A field of a process's status, in KiB.
+fn memory(pid: u32, field: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(field)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 fn requests(kubernetes: &Kubernetes) -> Vec<Request> {
@@ -230,7 +247,7 @@ async fn quiet(kubernetes: &Kubernetes) {
 async fn until(is_so: impl Fn() -> bool) {
     let begun = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(900), "not in 15 minutes");
+        assert!(begun.elapsed() < Duration::from_secs(1_800), "not in half an hour");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
@@ -243,6 +260,8 @@ struct Picture {
     /// In KiB.
     rss: u64,
     peak: u64,
+    /// Of `rss`, what is mapped from files.
+    binary: u64,
     /// Seconds.
     cpu: f64,
     objects: usize,
@@ -252,11 +271,6 @@ impl Picture {
     async fn of(kubernetes: &Kubernetes, pid: u32) -> Self {
         let requests = requests(kubernetes);
         let writes = requests.iter().filter(|r| r.is_write()).count();
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-        let field = |name: &str| -> u64 {
-            let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-            line.split_whitespace().nth(1).unwrap().parse().unwrap()
-        };
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
         let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
         let ticks: f64 = [11, 12].map(|n: usize| fields[n].parse::<f64>().unwrap()).iter().sum();
@@ -270,8 +284,9 @@ impl Picture {
             writes,
             reads: requests.len() - writes,
             bytes: bytes(kubernetes).await,
-            rss: field("VmRSS"),
-            peak: field("VmHWM"),
+            rss: memory(pid, "VmRSS"),
+            peak: memory(pid, "VmHWM"),
+            binary: memory(pid, "RssFile"),
             cpu: ticks / 100.0,
             objects: created,
         }
