@@ -20,7 +20,7 @@ use crate::children::{Kind, rendered};
 use crate::names::FIELD_MANAGER;
 
 /// Objects of one kind that are sent at once: one after another, a new cluster would wait for 33 answers.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 8;
 
 /// What was done.
 #[derive(Debug, Default)]

@@ -100,7 +100,8 @@ impl State {
         // until the members had their chance to report.
         let silent = |sight: &Sight| sight.pod.ready && sight.pod.address.is_some() && sight.heard.is_none();
         let heard_all = !sights.values().any(silent);
-        if !(heard_all && brief.is_known) && instant.duration_since(self.begun) < SETTLE {
+        let knows_all = heard_all && (brief.is_known || sights.is_empty());
+        if !knows_all && instant.duration_since(self.begun) < SETTLE {
             return Some(BUSY);
         }
         let heard = |workload: ScaledWorkload| {
