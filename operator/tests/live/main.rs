@@ -185,6 +185,7 @@ async fn an_operator_that_begins_anew_writes_nothing_where_nothing_has_changed()
         spec["spec"]["kafka"]["topics"]["replication"] = 1.into();
         let gateway = json!({ "min": 1, "max": 9, "targets": { "connections": 1_000 } });
         spec["spec"]["gateway"]["autoscaling"] = gateway;
+        spec["spec"]["rebalance"] = json!({ "patience": "1s", "coolDown": "1s" });
         spec["spec"]["logic"] = json!({ "autoscaling": { "min": 2, "max": 4 } });
     };
     world.apply("chat", &kafka.address(), scaled).await;
