@@ -25,6 +25,10 @@ mod placement;
 mod rebalance;
 mod scaler;
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+};
+
 pub use cluster::*;
 pub use duration::Span;
 pub use placement::*;
@@ -35,8 +39,27 @@ pub use scaler::*;
 pub const SAMPLE: &str = include_str!("../samples/gochatcluster.yaml");
 
 /// Every resource's definition, in the order they should be created.
-pub fn definitions()
--> Vec<k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition> {
+pub fn definitions() -> Vec<CustomResourceDefinition> {
     use kube::CustomResourceExt as _;
-    vec![GoChatCluster::crd(), GoChatPlacement::crd(), GoChatScaler::crd(), GoChatRebalance::crd()]
+    let mut all =
+        vec![GoChatCluster::crd(), GoChatPlacement::crd(), GoChatScaler::crd(), GoChatRebalance::crd()];
+    for version in all.iter_mut().flat_map(|definition| &mut definition.spec.versions) {
+        version.schema.iter_mut().flat_map(|schema| &mut schema.open_api_v3_schema).for_each(known_formats);
+    }
+    all
+}
+
+/// Takes out Rust's `uint32` and the like: Kubernetes does not know them, so it warns of them at every apply and checks
+/// nothing. What is checked is the range beside them.
+fn known_formats(schema: &mut JSONSchemaProps) {
+    schema.format.take_if(|format| format.starts_with("uint"));
+    for field in schema.properties.iter_mut().flat_map(|fields| fields.values_mut()) {
+        known_formats(field);
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+        known_formats(items);
+    }
+    if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
+        known_formats(values);
+    }
 }

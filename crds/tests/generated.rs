@@ -64,3 +64,22 @@ fn no_default_is_inside_a_list_item() {
         );
     }
 }
+
+#[test]
+fn the_documents_name_no_field_that_is_not_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let reference = fs::read_to_string(root.join("docs/reference.md")).unwrap();
+    let mut named = 0;
+    for file in
+        ["README.md", "docs/operations.md", "docs/runbooks.md", "docs/conditions.md", "gitops/README.md"]
+    {
+        let text = fs::read_to_string(root.join(file)).unwrap();
+        for (start, _) in text.match_indices("`spec.") {
+            let rest = &text[start + 1..];
+            let field = rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '.').next().unwrap();
+            assert!(reference.contains(&format!("`{field}`")), "{file}: there is no {field}");
+            named += 1;
+        }
+    }
+    assert!(named > 20, "only {named} fields were found in the documents");
+}
