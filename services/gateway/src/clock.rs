@@ -11,6 +11,17 @@ impl Millis {
     pub(crate) const fn since(self, earlier: Self) -> u32 {
         self.0.wrapping_sub(earlier.0)
     }
+
+    /// So much later; what is further away than 24 days comes after 24 days.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+    pub(crate) fn after_ms(self, ms: i64) -> Self {
+        Self(self.0.wrapping_add(ms.clamp(0, i64::from(i32::MAX)) as u32))
+    }
+
+    /// For times that are less than 24 days apart.
+    pub(crate) const fn is_at_or_after(self, other: Self) -> bool {
+        self.since(other) <= u32::MAX / 2
+    }
 }
 
 /// Where [`Millis`] come from.
@@ -35,4 +46,19 @@ pub(crate) fn unix_ms() -> i64 {
         .ok()
         .and_then(|d| i64::try_from(d.as_millis()).ok())
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_holds_where_the_clock_wraps() {
+        let now = Millis(u32::MAX - 5);
+        let later = now.after_ms(10);
+        assert_eq!(later, Millis(4));
+        assert!(later.is_at_or_after(now) && now.is_at_or_after(now) && !now.is_at_or_after(later));
+        assert!(now.is_at_or_after(now.after_ms(-1)), "what is over ends now");
+        assert!(!now.is_at_or_after(now.after_ms(i64::MAX)));
+    }
 }

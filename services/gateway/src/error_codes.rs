@@ -10,7 +10,7 @@
 //! | 4001 | unauthenticated: no valid `hello` in time | with a new token |
 //! | 4002 | a frame could not be decoded | no: it is a bug of the client |
 //! | 4003 | the session was revoked | no: log in |
-//! | 4004 | the token is expired | with a refreshed token |
+//! | 4004 | the token of the hello has ended, then or since | with the resume token, or a refreshed one |
 //! | 4008 | slow consumer: the outbound queue stayed full | yes, with back-off; sync |
 //! | 4009 | heartbeat: silent for two intervals | yes, at once |
 //! | 4010 | too many connections of this user | no, before another one is closed |

@@ -9,7 +9,7 @@
 
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gochat_proto::client::{Hello, Send, Sync, client_frame, server_frame};
 use gochat_proto::events::{Downstream, RevokeSession};
@@ -230,6 +230,24 @@ async fn a_revoked_session_is_closed_and_the_users_other_sessions_stay() {
     world.downstream(Downstream { revoke, ..Downstream::default() }).await;
     assert_eq!(gone.closed().await, (4003, Some("session_revoked".to_owned())));
     assert!(stays.is_alive().await);
+}
+
+#[tokio::test]
+async fn a_socket_is_closed_when_the_token_of_its_hello_ends_and_the_resume_token_brings_it_back() {
+    let world = World::new().await;
+    let interval = Duration::from_millis(400);
+    let [gateway] = world.gateways::<1>(|c| c.heartbeat_interval = interval).await;
+    for json in [true, false] {
+        let began = Instant::now();
+        let (mut socket, welcome) = gateway.login_with("user:7:1:500".into(), json).await;
+        assert_eq!(socket.closed().await, (4004, Some("token_expired".to_owned())));
+        assert!(began.elapsed() >= Duration::from_millis(500), "not before its end: {:?}", began.elapsed());
+        let mut back = gateway.connect(json).await;
+        let hello = Hello { resume_token: welcome.resume_token, ..Hello::default() };
+        back.send(client_frame::Frame::Hello(hello)).await;
+        assert!(matches!(back.next().await, server_frame::Frame::Welcome(w) if w.resumed));
+        assert!(back.is_alive().await);
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ const BACKOFF_LAST_MS = 10_000;
 const PING_EVERY_MS = 20_000;
 const ANSWER_WITHIN_MS = 10_000;
 
-/** Close codes after which the access token has to be renewed before the next hello. */
+/** Close codes of a token that is not or no longer good: without a resume token the access token is renewed before the next hello. */
 const NEEDS_TOKEN = new Set([4001, 4004]);
 /** The session was revoked: only a new login helps. */
 const SESSION_REVOKED = 4003;
@@ -143,6 +143,8 @@ export class Connection extends EventTarget {
   async #closed(code) {
     this.#socket = null;
     clearInterval(this.#ping);
+    // A token that ends while we are up is not the resume token that came with the welcome.
+    const resumable = this.up && this.#resumeToken;
     this.up = false;
     for (const requestId of [...this.#requests.keys()]) this.#settle(requestId, 'reject', new Error('disconnected'));
     if (this.#stopped) return;
@@ -151,7 +153,7 @@ export class Connection extends EventTarget {
     const spread = Math.min(BACKOFF_LAST_MS, BACKOFF_FIRST_MS * 2 ** this.#attempt++);
     const retryInMs = Math.random() * (this.#retryAfterMs || spread);
     this.dispatchEvent(new CustomEvent('down', { detail: { retryInMs } }));
-    if (NEEDS_TOKEN.has(code)) {
+    if (NEEDS_TOKEN.has(code) && !resumable) {
       this.#resumeToken = null;
       try {
         await this.#api.refresh();

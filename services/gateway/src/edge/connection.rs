@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::clock::Millis;
+use crate::error_codes::{CloseCode, ErrorCode};
+use crate::refusal::Refusal;
 use crate::ws::codec::Codec;
 use crate::ws::outbox::Outbox;
 
@@ -16,6 +18,8 @@ pub(crate) struct Connection {
     pub(crate) outbox: Outbox,
     /// Given again with `going_away`.
     pub(crate) resume_token: Box<str>,
+    /// When the token of its hello ends.
+    ends: Option<Millis>,
     heard: AtomicU32,
 }
 
@@ -25,6 +29,7 @@ impl Connection {
         (user, session): (u64, u64),
         codec: Codec,
         resume_token: &str,
+        ends: Option<Millis>,
         now: Millis,
     ) -> Self {
         Self {
@@ -34,6 +39,7 @@ impl Connection {
             codec,
             outbox: Outbox::default(),
             resume_token: resume_token.into(),
+            ends,
             heard: AtomicU32::new(now.0),
         }
     }
@@ -41,6 +47,16 @@ impl Connection {
     /// The client lives.
     pub(crate) fn heard(&self, now: Millis) {
         self.heard.store(now.0, Ordering::Relaxed);
+    }
+
+    /// Says why, and closes.
+    pub(crate) fn refuse(&self, error: ErrorCode, code: CloseCode) {
+        self.outbox.close_with(self.codec.encode(&Refusal::from(error).into_frame()), code);
+    }
+
+    /// The token of its hello has ended.
+    pub(crate) fn is_expired(&self, now: Millis) -> bool {
+        self.ends.is_some_and(|ends| now.is_at_or_after(ends))
     }
 
     /// For how long it has said nothing, in ms.

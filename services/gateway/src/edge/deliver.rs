@@ -5,7 +5,6 @@ use gochat_proto::gateway::Deliver;
 
 use super::Edge;
 use crate::error_codes::{self, CloseCode};
-use crate::refusal::Refusal;
 use crate::ws::codec::Shared;
 
 impl Edge {
@@ -38,8 +37,7 @@ impl Edge {
         let shard = shard.lock();
         let Some(user) = shard.users.get(&revoke.user_id) else { return };
         for connection in user.connections.iter().filter(|c| c.session == revoke.session_id) {
-            let error = Refusal::from(error_codes::SESSION_REVOKED).into_frame();
-            connection.outbox.close_with(connection.codec.encode(&error), CloseCode::SessionRevoked);
+            connection.refuse(error_codes::SESSION_REVOKED, CloseCode::SessionRevoked);
         }
     }
 }

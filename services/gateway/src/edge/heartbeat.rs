@@ -2,7 +2,8 @@
 //!
 //! Every connection is visited once an interval. It is pinged, twice over: by a `ping` frame, which a script can see,
 //! and by a WebSocket ping, which every client answers by itself. One that said nothing since the last visit is dead:
-//! so it is closed within two intervals of its last word.
+//! so it is closed within two intervals of its last word. One whose token has ended is closed, too, within an interval:
+//! tokens that a mass reconnect issued in one second don't all bring their clients back in one second.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use gochat_proto::client::{Ping, ServerFrame, server_frame::Frame};
 
 use super::Edge;
 use crate::clock::Millis;
-use crate::error_codes::CloseCode;
+use crate::error_codes::{self, CloseCode};
 use crate::ws::codec::Codec;
 
 /// A visit of all shards is cut into so many parts, so that the pings spread over the interval.
@@ -48,11 +49,16 @@ impl Edge {
     fn visit(&self, part: u32, now: Millis, since_last_ms: u32, [proto, json]: &[Bytes; 2]) {
         for (slot, shard) in self.slots().filter(|(slot, _)| slot.0 % PARTS == part) {
             let shard = shard.lock();
-            let mut closed = 0u32;
+            let (mut silent, mut expired) = (0u32, 0u32);
             for connection in shard.connections() {
                 if connection.silent(now) > since_last_ms {
                     connection.outbox.close(CloseCode::HeartbeatTimeout);
-                    closed += 1;
+                    silent += 1;
+                    continue;
+                }
+                if connection.is_expired(now) {
+                    connection.refuse(error_codes::TOKEN_EXPIRED, CloseCode::TokenExpired);
+                    expired += 1;
                     continue;
                 }
                 connection.outbox.check(self.limits.outbox, now);
@@ -62,8 +68,8 @@ impl Edge {
                     connection.outbox.ping();
                 }
             }
-            if closed > 0 {
-                tracing::debug!(%slot, closed, "silent connections closed");
+            if silent + expired > 0 {
+                tracing::debug!(%slot, silent, expired, "connections closed");
             }
         }
     }

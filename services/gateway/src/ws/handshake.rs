@@ -17,6 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use super::codec::Codec;
 use super::inbound::Inbound;
 use super::session::{Client, Session, discard};
+use crate::clock::unix_ms;
 use crate::edge::{Admission, Attached, Connection, TooMany};
 use crate::error_codes::{self as codes, CloseCode};
 use crate::gateway::{Gateway, millis};
@@ -69,12 +70,17 @@ async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
     let resumed = !hello.resume_token.is_empty();
     let identity = gateway.logic.identify(token(hello)?, true).await.map_err(unauthenticated)?;
 
+    let now = gateway.clock().now();
+    // 0 is "not set".
+    let ends =
+        (identity.expires_at_ms != 0).then(|| now.after_ms(identity.expires_at_ms.saturating_sub(unix_ms())));
     let connection = Arc::new(Connection::new(
         gateway.edge.next_connection_id(),
         (identity.user_id, identity.session_id),
         codec,
         &identity.resume_token,
-        gateway.clock().now(),
+        ends,
+        now,
     ));
     let attached = gateway.edge.attach(&connection).map_err(|TooMany| {
         Failure::Refused(codes::TOO_MANY_CONNECTIONS.into(), CloseCode::TooManyConnections)

@@ -179,9 +179,14 @@ impl Drop for World {
     }
 }
 
-/// Stands in for logic's token checks: `user:<id>:<session>` and `resume:<id>:<session>` are valid, others are refused
-/// with what follows `refuse:`.
+/// Stands in for logic's token checks: `user:<id>:<session>` and `resume:<id>:<session>` are valid for an hour,
+/// `user:<id>:<session>:<ms>` for so long; others are refused with what follows `refuse:`.
 struct Tokens;
+
+fn in_ms(ms: u64) -> i64 {
+    let end = std::time::SystemTime::now() + Duration::from_millis(ms);
+    end.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis().try_into().unwrap()
+}
 
 #[async_trait]
 impl AuthService for Tokens {
@@ -194,10 +199,10 @@ impl AuthService for Tokens {
         };
         let parts: Vec<&str> = token.split(':').collect();
         match parts.as_slice() {
-            ["user" | "resume", user, session] => Ok(Response::new(logic::Identity {
+            ["user" | "resume", user, session, lifetime @ ..] => Ok(Response::new(logic::Identity {
                 user_id: user.parse().unwrap(),
                 session_id: session.parse().unwrap(),
-                expires_at_ms: 0,
+                expires_at_ms: in_ms(lifetime.first().map_or(3_600_000, |ms| ms.parse().unwrap())),
                 resume_token: format!("resume:{user}:{session}"),
             })),
             ["refuse", code] => {
@@ -250,8 +255,11 @@ impl Gateway {
     }
 
     pub async fn login_as(&self, user: u64, session: u64, json: bool) -> (Socket, Welcome) {
+        self.login_with(format!("user:{user}:{session}"), json).await
+    }
+
+    pub async fn login_with(&self, access_token: String, json: bool) -> (Socket, Welcome) {
         let mut socket = self.connect(json).await;
-        let access_token = format!("user:{user}:{session}");
         socket.send(client_frame::Frame::Hello(Hello { access_token, ..Hello::default() })).await;
         match socket.next().await {
             server_frame::Frame::Welcome(welcome) => (socket, welcome),

@@ -234,6 +234,10 @@ impl Session {
             self.retry_after = Some(retry_after);
         }
         self.last_error = Some(error.code.clone());
+        // The hello's token has ended, as all do: the resume token brings us back, and nobody need know.
+        if self.is_online() && error.code == "token_expired" {
+            return;
+        }
         self.emit(Event::Error(error));
     }
 

@@ -272,6 +272,17 @@ fn a_refused_resume_token_is_followed_by_the_access_token_then_by_a_question() {
 }
 
 #[test]
+fn a_token_that_ends_while_we_are_online_costs_a_reconnect_and_no_question() {
+    let mut s = online(5);
+    assert_eq!(receive(&mut s, 900_000, error("token_expired", "", 0)), [""; 0]);
+    s.closed(ms(900_001), Some(4004));
+    assert_eq!(actions(&mut s), ["disconnected Some(4004)"]);
+    assert!(s.deadline(ms(900_001)).unwrap() <= ms(900_201), "soon");
+    reconnect(&mut s, 900_201);
+    assert_eq!(actions(&mut s), ["> hello resume"]);
+}
+
+#[test]
 fn a_revoked_session_asks_for_a_login_and_nothing_else() {
     let mut s = online(5);
     assert_eq!(receive(&mut s, 1, error("session_revoked", "", 0)), ["error session_revoked"]);
