@@ -43,6 +43,10 @@ pub struct Config {
     /// The longest random delay before a client that may have missed pushes syncs.
     #[serde(with = "humantime_serde")]
     pub sync_spread: Duration,
+    /// How long a user may be without a connection before those who watch are told offline, 0 s to 10 min: a client
+    /// that comes back within it was never away. 0 s: at once.
+    #[serde(with = "humantime_serde")]
+    pub presence_grace: Duration,
     /// What a client may do.
     pub limits: Limits,
 }
@@ -110,6 +114,7 @@ impl Default for Config {
             drain_window: Duration::from_secs(3),
             drain_rate: 500,
             sync_spread: Duration::from_secs(2),
+            presence_grace: Duration::from_secs(5),
             limits: Limits::default(),
         }
     }

@@ -19,7 +19,7 @@ use tonic::service::Routes;
 
 use crate::config::Config;
 use crate::drain;
-use crate::edge::{Edge, EdgeLimits, heartbeat};
+use crate::edge::{Edge, EdgeLimits, heartbeat, presence};
 use crate::gateway::{self, Gateway};
 use crate::home::consumer::ShardConsumer;
 use crate::home::{Home, MAX_RELAY_MESSAGE, Pusher, RelayService};
@@ -140,6 +140,7 @@ impl Bound {
         last.spawn("ready", ready(Arc::clone(&edge), logic_addresses, check, last.clone()));
         let interval = gateway.config.heartbeat_interval;
         last.spawn("heartbeat", heartbeat::sweep(Arc::clone(&edge), interval, last.clone()));
+        last.spawn("presence", presence::tell_of_leavers(Arc::clone(&edge), last.clone()));
 
         let drain = Drain::new();
         let operations = GatewayOperations::new(
@@ -193,6 +194,7 @@ fn limits(config: &Config) -> EdgeLimits {
         outbox: Bounds { bytes: limits.outbox_bytes, full_ms: gateway::millis(limits.outbox_full) },
         user_rate: gateway::rate(limits.user_messages_per_second, limits.burst_seconds),
         sync_spread_ms: gateway::millis(config.sync_spread),
+        presence_grace_ms: gateway::millis(config.presence_grace),
     }
 }
 

@@ -7,7 +7,7 @@
 //! routes      a shard's owner changes: attach to the new home, stay with the old one until it lets go
 //! link        the stream to one home gateway (or to the home in this process)
 //! deliver     a record to sockets: the same bytes to all
-//! presence    what connections watch
+//! presence    what connections watch, and who has gone for good
 //! heartbeat   a sweep over all connections: pings, and closes who is silent or does not read
 //! ```
 //!
@@ -21,7 +21,7 @@ mod connection;
 mod deliver;
 pub(crate) mod heartbeat;
 mod link;
-mod presence;
+pub(crate) mod presence;
 pub(crate) mod routes;
 mod shard;
 
@@ -46,6 +46,7 @@ use crate::ws::codec::Codec;
 use crate::ws::outbox::{Bounds, Pushed};
 use crate::ws::rate::Rate;
 use link::HomeLink;
+use presence::Leaving;
 use shard::EdgeShard;
 
 /// What the edge knows of its limits.
@@ -56,6 +57,7 @@ pub(crate) struct EdgeLimits {
     pub(crate) outbox: Bounds,
     pub(crate) user_rate: Rate,
     pub(crate) sync_spread_ms: u32,
+    pub(crate) presence_grace_ms: u32,
 }
 
 /// All connections of this process, by shard and user.
@@ -69,6 +71,7 @@ pub(crate) struct Edge {
     shutdown: Shutdown,
     table: Box<[Mutex<EdgeShard>]>,
     links: Mutex<HashMap<MemberId, Arc<HomeLink>>>,
+    leaving: Leaving,
     next_connection: AtomicU64,
     connections: AtomicUsize,
     refusing: AtomicBool,
@@ -92,6 +95,7 @@ impl Edge {
             shutdown,
             table: shards.slots().map(|_| Mutex::default()).collect(),
             links: Mutex::default(),
+            leaving: Leaving::default(),
             // Records of a predecessor with this member id must not hit our connections: ids go on from the time.
             next_connection: AtomicU64::new(u64::try_from(unix_ms()).unwrap_or_default() << 20),
             connections: AtomicUsize::new(0),

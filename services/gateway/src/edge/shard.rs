@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::connection::Connection;
 use super::link::HomeLink;
+use crate::clock::Millis;
 use crate::ws::rate::Bucket;
 
 /// Everything this edge knows about one shard; behind one lock.
@@ -36,8 +37,10 @@ pub(super) struct UserSessions {
 #[derive(Default)]
 pub(super) struct Watched {
     pub(super) watchers: Vec<Arc<Connection>>,
-    /// As the home said last.
+    /// As the watchers were told last.
     pub(super) online: Option<bool>,
+    /// The home says that they went: when the watchers are told.
+    pub(super) leaving: Option<Millis>,
 }
 
 /// An attachment that was asked for.

@@ -110,6 +110,7 @@ impl World {
             upstream_partitions: 4,
             task_partitions: 4,
             sync_spread: Duration::ZERO,
+            presence_grace: Duration::ZERO,
             drain_window: Duration::from_millis(100),
             ..Config::default()
         };
