@@ -75,4 +75,13 @@ impl Consumer {
             Backend::Embedded(consumer) => consumer.lag(partition),
         }
     }
+
+    /// The same of each of the first `partitions` partitions, for two requests to the log however many these are. Until
+    /// the group has committed for the first time, all that was ever written counts.
+    pub async fn lags(&self, partitions: u32) -> Result<Vec<u64>, MqError> {
+        match &self.backend {
+            Backend::Kafka(consumer) => consumer.lags(partitions).await,
+            Backend::Embedded(consumer) => (0..partitions).map(|number| consumer.lag(number)).collect(),
+        }
+    }
 }

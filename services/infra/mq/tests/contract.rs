@@ -355,6 +355,8 @@ async fn lag_is_what_the_group_has_not_committed(fixture: Fixture) {
     assert_eq!(consumer.lag(0).await.unwrap(), 7);
     consumer.commit(&[(0, 5)]).await.unwrap();
     assert_eq!(consumer.lag(0).await.unwrap(), 2);
+    write(&fixture, &producer, 1, 0..3).await;
+    assert_eq!(fixture.consumer("g").lags(2).await.unwrap(), [2, 3], "also where nothing is assigned");
 }
 
 async fn a_record_that_is_too_large_is_refused(fixture: Fixture) {

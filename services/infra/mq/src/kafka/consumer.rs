@@ -204,6 +204,12 @@ impl KafkaConsumer {
         let committed = self.ask("read the committed offset of", partition, committed).await?;
         Ok(end.saturating_sub(committed.unwrap_or(0).max(earliest)))
     }
+
+    pub(crate) async fn lags(&self, partitions: u32) -> Result<Vec<u64>, MqError> {
+        let (clients, topic) = (Arc::clone(self.clients()?), Arc::clone(&self.topic));
+        let what = format!("read the lags of {topic}");
+        call::call(&what, move || lags(&clients.reading, &topic, partitions)).await
+    }
 }
 
 impl Drop for KafkaConsumer {
@@ -248,4 +254,23 @@ fn consumed(message: &BorrowedMessage<'_>) -> Option<Consumed> {
         message.payload().unwrap_or_default(),
         headers.map(|header| (header.key, header.value.unwrap_or_default())),
     ))
+}
+
+fn lags(client: &StreamConsumer<Context>, topic: &str, partitions: u32) -> KafkaResult<Vec<u64>> {
+    let mut asked = TopicPartitionList::new();
+    asked.add_partition_range(topic, 0, i32::try_from(partitions).unwrap_or(i32::MAX) - 1);
+    let committed = client.committed_offsets(asked.clone(), WITHIN)?;
+    // In place of a time: the end, as in the protocol.
+    asked.set_all_offsets(Offset::End)?;
+    let ends = client.offsets_for_times(asked, WITHIN)?;
+    let of = |list: &TopicPartitionList, number: i32| match list.find_partition(topic, number) {
+        Some(found) => found.error().map(|()| found.offset().to_raw().and_then(|o| u64::try_from(o).ok())),
+        None => Ok(None),
+    };
+    (0..partitions.cast_signed())
+        .map(|number| {
+            let (end, committed) = (of(&ends, number)?, of(&committed, number)?);
+            Ok(end.unwrap_or(0).saturating_sub(committed.unwrap_or(0)))
+        })
+        .collect()
 }
