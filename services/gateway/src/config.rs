@@ -76,6 +76,10 @@ pub struct Limits {
     pub rate_refusals: u32,
     /// Messages of one connection that wait for the log.
     pub unaccepted: usize,
+    /// Messages that one logic may have before it in the log; past it sends into its conversations are refused with
+    /// `overloaded` until it has caught up. Ten seconds of work, where the logic does 4,000 a second. At least 1,000: a
+    /// logic that keeps up has up to a second of work before it.
+    pub upstream_backlog: u64,
     /// Syncs of one connection in flight, 1 to 4.
     pub syncs: usize,
     /// Syncs of all connections in flight; others wait their turn. When a gateway dies, thousands of clients sync at
@@ -133,6 +137,7 @@ impl Default for Limits {
             burst_seconds: 2,
             rate_refusals: 1_000,
             unaccepted: 256,
+            upstream_backlog: 40_000,
             syncs: 4,
             syncs_in_flight: 64,
             sync_messages: 500,

@@ -9,11 +9,13 @@
 //!                       edge ◀─────── relay ─────────── home ◀── log: downstream[shard(user)]
 //!                        └──── attach, watch ─────────────▲└──▶ log: task (push)
 //!
+//! backlog  how far logic is behind: past the limit sends are refused
 //! drain  empties this gateway: slots first, then sockets       ops  load and drain, for the operator
 //! ```
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail"))]
 
+mod backlog;
 mod clock;
 mod config;
 mod drain;

@@ -16,6 +16,10 @@ pub(crate) struct Metrics {
     pub(crate) acks: Counter,
     pub(crate) accepted: Counter,
     pub(crate) refused: Counter,
+    /// Of those, the sends that logic has no time for.
+    pub(crate) overloaded: Counter,
+    /// Records that the busiest logic has before it, as this gateway last read.
+    pub(crate) upstream_backlog: Gauge,
     pub(crate) deliveries: Counter,
     pub(crate) dropped_pushes: Counter,
     pub(crate) sync_required: Counter,
@@ -46,6 +50,8 @@ impl Metrics {
             acks: count!("gochat_gateway_acks_total"),
             accepted: count!("gochat_gateway_accepted_total"),
             refused: count!("gochat_gateway_refused_total"),
+            overloaded: count!("gochat_gateway_overloaded_total"),
+            upstream_backlog: gauge!("gochat_gateway_upstream_backlog", "member" => m.clone()),
             deliveries: count!("gochat_gateway_deliveries_total"),
             dropped_pushes: count!("gochat_gateway_dropped_pushes_total"),
             sync_required: count!("gochat_gateway_sync_required_total"),

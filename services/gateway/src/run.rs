@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, watch};
 use tonic::service::Routes;
 
+use crate::backlog::{Backlog, Watcher};
 use crate::config::Config;
 use crate::drain;
 use crate::edge::{Edge, EdgeLimits, heartbeat, presence};
@@ -90,6 +91,19 @@ impl Bound {
         let edge =
             Edge::new(Arc::clone(&home), slots.shards, limits(&config), Arc::clone(&metrics), last.clone());
         let producer = mq.producer().context("gateway: producer")?;
+        let backlog = Arc::new(Backlog::new(slots.upstream));
+        let watcher = Watcher {
+            backlog: Arc::clone(&backlog),
+            // Logic's group, which has its name.
+            consumer: mq
+                .consumer(Workload::Logic.as_str(), &topics.upstream)
+                .context("gateway: watch of upstream")?,
+            partitions: slots.upstream,
+            owners: coord.owners(Workload::Logic, slots.upstream),
+            limit: config.limits.upstream_backlog,
+            longest: metrics.upstream_backlog.clone(),
+        };
+        last.spawn("backlog", watcher.run(last.clone()));
         let logic_addresses = gochat_member::addresses(&coord, Workload::Logic, &shutdown);
         let gateway = Arc::new(Gateway {
             upstream: UpstreamWriter {
@@ -97,6 +111,7 @@ impl Bound {
                 topic: topics.upstream.into(),
                 partitions: slots.upstream,
                 edge: member.to_string(),
+                backlog: Arc::clone(&backlog),
             },
             logic: Logic::new(grpc::balanced(logic_addresses.clone(), config.call_timeout)),
             edge: Arc::clone(&edge),

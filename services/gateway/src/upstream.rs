@@ -8,6 +8,8 @@ use gochat_mq::{Delivery, MqError, Producer, Record};
 use gochat_proto::events::{Origin, Upstream, upstream};
 use prost::Message as _;
 
+use crate::backlog::Backlog;
+
 /// Writes `events.Upstream`.
 pub(crate) struct UpstreamWriter {
     pub(crate) producer: Producer,
@@ -15,6 +17,7 @@ pub(crate) struct UpstreamWriter {
     pub(crate) partitions: SlotCount,
     /// This edge's member id.
     pub(crate) edge: String,
+    pub(crate) backlog: Arc<Backlog>,
 }
 
 /// Who asks.
@@ -25,6 +28,11 @@ pub(crate) struct From {
 }
 
 impl UpstreamWriter {
+    /// Whoever stores the conversation's messages has more to do than a client should wait for.
+    pub(crate) fn is_overloaded(&self, conversation: ConversationId) -> bool {
+        self.backlog.is_over(self.partitions.of_conversation(conversation))
+    }
+
     /// Queues an event, with headers for whoever follows it; records of a conversation keep their order.
     pub(crate) fn write(
         &self,

@@ -199,6 +199,10 @@ impl Inbound {
         if send.text.len() > gateway.config.limits.text_bytes {
             return Err(codes::TEXT_TOO_LARGE.into());
         }
+        if gateway.upstream.is_overloaded(conversation) {
+            gateway.metrics.overloaded.increment(1);
+            return Err(codes::OVERLOADED.into());
+        }
         self.may_wait(gateway)?;
         let (conversation_id, client_msg_id) = (send.conversation_id, send.client_msg_id);
         let event = upstream::Event::Send(Send {
@@ -257,7 +261,11 @@ impl Inbound {
 
     /// Not worth an answer, whatever becomes of it.
     fn type_on(&mut self, gateway: &Gateway, connection: &Connection, conversation_id: u64) {
-        let Some(conversation) = ConversationId::new(conversation_id) else { return };
+        let Some(conversation) =
+            ConversationId::new(conversation_id).filter(|id| !gateway.upstream.is_overloaded(*id))
+        else {
+            return;
+        };
         if self.typing.take(TYPING, gateway.clock().now()).is_ok() {
             let event = upstream::Event::Typing(Typing { conversation_id });
             // An indicator that is lost is never missed.
