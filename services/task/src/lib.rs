@@ -21,7 +21,7 @@ use anyhow::Context;
 use gochat_chassis::{Health, Shutdown};
 use gochat_coord::{Coord, Member};
 use gochat_core::{Topics, Workload};
-use gochat_member::{Drain, Operations, Peer, SlotMeter};
+use gochat_member::{Drain, Operations, Peer, SlotMeter, Stay};
 use gochat_mq::Mq;
 use gochat_pipeline::{Patience, Pipeline, Writer};
 use gochat_proto::ops::operations_server::OperationsServer;
@@ -99,7 +99,7 @@ pub async fn run(config: Config, deps: Deps, shutdown: Shutdown) -> anyhow::Resu
         meter,
         shutdown: shutdown.clone(),
     };
-    let mut consuming = tokio::spawn(pipeline.run());
+    let consuming = tokio::spawn(pipeline.run());
     let jobs = jobs::Jobs {
         config: config.jobs,
         repo,
@@ -111,28 +111,9 @@ pub async fn run(config: Config, deps: Deps, shutdown: Shutdown) -> anyhow::Resu
     check.ready();
     tracing::info!(member = %member.id, address = member.address, "task serves");
 
-    tokio::select! {
-        // A consumer that stops because it was told to has not failed.
-        biased;
-        () = shutdown.wait() => {}
-        () = drain.wait() => {
-            let leaving = Member { draining: true, ..member.clone() };
-            if let Err(error) = membership.update(leaving).await {
-                tracing::warn!(%error, "drain not announced");
-            }
-            shutdown.wait().await;
-        }
-        ended = &mut consuming => anyhow::bail!("the task consumer ended: {ended:?}"),
-    }
-    check.not_ready("stopping");
-    if tokio::time::timeout(config.drain_timeout, &mut consuming).await.is_err() {
-        tracing::warn!(
-            "work in flight did not finish in time; its records stay uncommitted for the next owner"
-        );
-        consuming.abort();
-    }
+    let stay = Stay { me: member, membership, drain, check, consuming, drain_timeout: config.drain_timeout };
+    stay.until(&shutdown).await.context("task")?;
     jobs.await.context("jobs")?;
-    membership.leave().await;
     serving.await.context("gRPC server")??;
     Ok(())
 }
