@@ -4,7 +4,8 @@
 //! Cluster ── start ──▶ Stack (engines; one per test process, clusters on it apart by prefix and database)
 //!    │                 Service × n (`gochat gateway`, …; kill, restart, metrics)
 //!    ├─ Load           `gochat bench` beside it: its exit code is the ledger's verdict
-//!    └─ Socket         one WebSocket that never reconnects, for what a well-behaved client would not do
+//!    ├─ Socket         one WebSocket that never reconnects, for what a well-behaved client would not do
+//!    └─ Collector      the spans that processes export
 //! ```
 //!
 //! What a cluster writes is kept under `e2e/artifacts/<cluster>/`.
@@ -12,6 +13,7 @@
 
 mod binary;
 mod cluster;
+mod collector;
 mod http;
 mod load;
 mod metrics;
@@ -21,6 +23,7 @@ mod stack;
 mod user;
 
 pub use cluster::{Cluster, PARTITIONS, SECRET, SHARDS, Size};
+pub use collector::{Collector, Spans};
 pub use load::{Load, Report};
 pub use metrics::Metrics;
 pub use service::Service;
