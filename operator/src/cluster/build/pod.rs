@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use gochat_crds::{ImagePullPolicy, ScaledWorkload};
 use k8s_openapi::api::core::v1::{
     Capabilities, ConfigMapProjection, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction,
-    KeyToPath, Lifecycle, LifecycleHandler, LocalObjectReference, ObjectFieldSelector, PodSecurityContext,
-    PodSpec, PodTemplateSpec, Probe, ProjectedVolumeSource, SeccompProfile, SecretProjection,
-    SecurityContext, SleepAction, TopologySpreadConstraint, Volume, VolumeMount, VolumeProjection,
+    KeyToPath, Lifecycle, LifecycleHandler, LocalObjectReference, ObjectFieldSelector, PodAffinityTerm,
+    PodAntiAffinity, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ProjectedVolumeSource,
+    SeccompProfile, SecretProjection, SecurityContext, SleepAction, TopologySpreadConstraint, Volume,
+    VolumeMount, VolumeProjection, WeightedPodAffinityTerm,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -31,6 +32,9 @@ const ENDPOINTS: i64 = 5;
 const GATEWAY_GRACE: i64 = ENDPOINTS + 25;
 /// What the others take at most to finish what they work on, and some.
 const GRACE: i64 = 30;
+
+/// The label by which a ReplicaSet knows its pods.
+const HASH: &str = "pod-template-hash";
 
 /// Where a file of the settings is in a pod.
 pub(super) fn path(file: &str) -> String {
@@ -53,6 +57,8 @@ pub(super) fn template(cluster: &ValidCluster, workload: ScaledWorkload) -> Resu
             .into();
     annotations
         .extend(secrets::known_by(cluster, workload).map(|hash| (names::SECRETS_HASH.to_owned(), hash)));
+    let mut affinity = shape.affinity.clone().unwrap_or_default();
+    affinity.pod_anti_affinity.get_or_insert_with(|| apart(cluster, component));
     let generated = PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(labels),
@@ -67,7 +73,7 @@ pub(super) fn template(cluster: &ValidCluster, workload: ScaledWorkload) -> Resu
             termination_grace_period_seconds: Some(grace(cluster, workload)),
             node_selector: some_map(&shape.node_selector),
             tolerations: some_list(&shape.tolerations),
-            affinity: shape.affinity.clone(),
+            affinity: Some(affinity),
             topology_spread_constraints: some_list(
                 &shape.topology_spread.clone().unwrap_or_else(|| even(cluster, component)),
             ),
@@ -205,22 +211,38 @@ fn grace(cluster: &ValidCluster, workload: ScaledWorkload) -> i64 {
     GATEWAY_GRACE + i64::try_from(window.as_millis().div_ceil(1_000)).unwrap_or(3_600)
 }
 
-/// Over nodes and zones, where that can be: a cluster of one node has to do too.
+/// Over nodes, where that can be: a cluster of one node has to do too. Not over zones in the same way: the scheduler
+/// ignores all of a pod's soft constraints on nodes that lack one of their keys, and not every cluster has zones.
 fn even(cluster: &ValidCluster, component: &str) -> Vec<TopologySpreadConstraint> {
-    ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]
-        .map(|key| TopologySpreadConstraint {
-            max_skew: 1,
-            topology_key: key.to_owned(),
-            when_unsatisfiable: "ScheduleAnyway".to_owned(),
-            label_selector: Some(LabelSelector {
-                match_labels: Some(names::selector(&cluster.name, component)),
-                match_expressions: None,
-            }),
-            // Pods of the old template must not count, or a change would leave the new ones in one heap.
-            match_label_keys: Some(vec!["pod-template-hash".to_owned()]),
-            ..TopologySpreadConstraint::default()
-        })
-        .into()
+    vec![TopologySpreadConstraint {
+        max_skew: 1,
+        topology_key: "kubernetes.io/hostname".to_owned(),
+        when_unsatisfiable: "ScheduleAnyway".to_owned(),
+        label_selector: Some(alike(cluster, component)),
+        // Pods of the old template must not count, or a change would leave the new ones in one heap.
+        match_label_keys: Some(vec![HASH.to_owned()]),
+        ..TopologySpreadConstraint::default()
+    }]
+}
+
+/// In other zones, where there are any; less weighty than other nodes.
+fn apart(cluster: &ValidCluster, component: &str) -> PodAntiAffinity {
+    PodAntiAffinity {
+        preferred_during_scheduling_ignored_during_execution: Some(vec![WeightedPodAffinityTerm {
+            weight: 50,
+            pod_affinity_term: PodAffinityTerm {
+                topology_key: "topology.kubernetes.io/zone".to_owned(),
+                label_selector: Some(alike(cluster, component)),
+                match_label_keys: Some(vec![HASH.to_owned()]),
+                ..PodAffinityTerm::default()
+            },
+        }]),
+        ..PodAntiAffinity::default()
+    }
+}
+
+fn alike(cluster: &ValidCluster, component: &str) -> LabelSelector {
+    LabelSelector { match_labels: Some(names::selector(&cluster.name, component)), match_expressions: None }
 }
 
 /// One volume with the settings and the secrets: one mount, replaced as a whole by the kubelet when a secret changes.
