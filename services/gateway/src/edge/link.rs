@@ -57,6 +57,11 @@ impl HomeLink {
     pub(super) fn stop(&self) {
         self.stop.cancel();
     }
+
+    #[cfg(test)]
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.is_cancelled()
+    }
 }
 
 /// `shutdown` begins when the sockets are gone.

@@ -14,7 +14,7 @@
 //! # Footguns
 //! - What is told to a home about a shard is sent under that shard's lock: a home that saw an attach after its detach
 //!   would lose a user.
-//! - Nothing awaits under a shard's lock, and only one is held at a time.
+//! - Nothing awaits under a shard's lock, and only one is held at a time; the links' lock, where needed, is taken before it.
 
 mod attach;
 mod connection;
@@ -49,6 +49,9 @@ use link::HomeLink;
 use presence::Leaving;
 use shard::EdgeShard;
 
+/// The streams to homes, by their members.
+type Links = HashMap<MemberId, Arc<HomeLink>>;
+
 /// What the edge knows of its limits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EdgeLimits {
@@ -70,7 +73,8 @@ pub(crate) struct Edge {
     home: Arc<Home>,
     shutdown: Shutdown,
     table: Box<[Mutex<EdgeShard>]>,
-    links: Mutex<HashMap<MemberId, Arc<HomeLink>>>,
+    /// Locked before a shard, never while one is.
+    links: Mutex<Links>,
     leaving: Leaving,
     next_connection: AtomicU64,
     connections: AtomicUsize,

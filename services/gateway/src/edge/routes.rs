@@ -8,9 +8,9 @@ use gochat_core::Slot;
 use gochat_proto::gateway::{AttachShard, EdgeMessage, HomeMessage, ShardAttached, ShardReleased};
 use gochat_proto::gateway::{edge_message, home_message};
 
-use super::Edge;
 use super::link::HomeLink;
 use super::shard::{Attachment, EdgeShard};
+use super::{Edge, Links};
 
 /// How long an old home is kept that never says `ShardReleased`: it never owned the shard, or its handover timed
 /// out, and the new one consumes long since.
@@ -19,19 +19,20 @@ const OLD_HOME_GRACE: Duration = Duration::from_secs(10);
 impl Edge {
     /// Follows who owns which shard.
     pub(crate) fn follow(self: &Arc<Self>, owners: &Owners) {
+        // To the end: `prune` would else stop a stream that was taken for a shard that it has looked at before.
+        let mut links = self.links.lock();
         for ((slot, shard), owner) in self.slots().zip(&owners.by_slot) {
             let Some(owner) = owner else { continue };
             let mut shard = shard.lock();
             if shard.current().is_some_and(|home| home.link.leads_to(owner)) {
                 continue;
             }
-            let link = self.link_to(owner);
+            let link = self.link_to(&mut links, owner);
             attach_shard(&mut shard, slot, owners.epoch.0, link);
         }
     }
 
-    fn link_to(self: &Arc<Self>, owner: &Member) -> Arc<HomeLink> {
-        let mut links = self.links.lock();
+    fn link_to(self: &Arc<Self>, links: &mut Links, owner: &Member) -> Arc<HomeLink> {
         match links.get(&owner.id) {
             Some(link) if link.leads_to(owner) => Arc::clone(link),
             _ => {
@@ -129,6 +130,7 @@ impl Edge {
 
     /// Lets go of homes that are long replaced, and of streams that no shard needs.
     pub(crate) fn prune(&self) {
+        let mut links = self.links.lock();
         let mut used = std::collections::HashSet::new();
         for (slot, shard) in self.slots() {
             let mut shard = shard.lock();
@@ -141,7 +143,7 @@ impl Edge {
             });
             used.extend(shard.homes.iter().map(|home| Arc::as_ptr(&home.link)));
         }
-        self.links.lock().retain(|_, link| {
+        links.retain(|_, link| {
             let keep = used.contains(&Arc::as_ptr(link));
             if !keep {
                 link.stop();
@@ -175,5 +177,76 @@ fn nobody(slot: Slot) -> EdgeMessage {
             shard: slot.0,
             ..AttachShard::default()
         })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gochat_chassis::Shutdown;
+    use gochat_core::{Epoch, MemberId, SlotCount, Workload};
+
+    use super::*;
+    use crate::edge::EdgeLimits;
+    use crate::home::Home;
+    use crate::metrics::Metrics;
+    use crate::ws::outbox::Bounds;
+    use crate::ws::rate::Rate;
+
+    const SHARDS: u32 = 64;
+
+    fn edge() -> Arc<Edge> {
+        let shards = SlotCount::new(SHARDS).unwrap();
+        let metrics = Arc::new(Metrics::new("me"));
+        let home = Home::new(MemberId::new("me").unwrap(), shards, 1 << 20, Arc::clone(&metrics));
+        let limits = EdgeLimits {
+            connections: 1,
+            connections_per_user: 1,
+            outbox: Bounds { bytes: 1, full_ms: 1 },
+            user_rate: Rate { per_second: 1, burst: 1 },
+            sync_spread_ms: 0,
+            presence_grace_ms: 0,
+        };
+        Edge::new(home, shards, limits, metrics, Shutdown::new())
+    }
+
+    /// All shards but the first are `home`'s.
+    fn owners(home: &str) -> Owners {
+        let member = |id: &str| Member {
+            id: MemberId::new(id).unwrap(),
+            workload: Workload::Gateway,
+            address: "http://127.0.0.1:1".to_owned(),
+            draining: false,
+        };
+        let by_slot = (0..SHARDS).map(|slot| Some(member(if slot == 0 { "first" } else { home }))).collect();
+        Owners { epoch: Epoch(1), by_slot }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_stream_that_a_shard_was_just_given_is_not_pruned() {
+        let edge = edge();
+        let pruned = Arc::clone(&edge);
+        let stop = Shutdown::new();
+        let stopped = stop.clone();
+        let pruning = tokio::task::spawn_blocking(move || {
+            while !stopped.is_shutting_down() {
+                pruned.prune();
+            }
+        });
+        for turn in 0..2_000 {
+            edge.follow(&owners(if turn % 2 == 0 { "second" } else { "third" }));
+            // Old homes go by time only; here none is kept, so that each turn takes a new stream.
+            for (slot, shard) in edge.slots() {
+                let mut shard = shard.lock();
+                let kept = shard.homes.len() - 1;
+                shard.homes.drain(..kept);
+                let home = shard.current().unwrap();
+                assert!(
+                    !home.link.is_stopped(),
+                    "shard {slot} waits for a stream that was stopped, turn {turn}"
+                );
+            }
+        }
+        stop.begin();
+        pruning.await.unwrap();
     }
 }
