@@ -135,6 +135,11 @@ impl Outbox {
         }
     }
 
+    /// When the oldest message that has no answer was put on the wire.
+    pub(super) fn unanswered(&self) -> Option<Duration> {
+        self.pending.values().find_map(|p| (!p.accepted).then_some(p.sent?))
+    }
+
     /// When `next` or `requeue_unanswered` may have something.
     pub(super) fn deadline(&self, now: Duration) -> Option<Duration> {
         let queued = self.queue.first().map(|(not_before, _)| (*not_before).max(self.pace.ready_at(now)));

@@ -36,6 +36,9 @@ use super::syncs::{Syncs, Want};
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// A connection that lived this long was good: the next back-off starts from its base.
 const GOOD_CONNECTION: Duration = Duration::from_secs(10);
+/// Where a message has no answer for this time and nothing else was heard, the server is pinged; where a message waits,
+/// and the ping has no answer for this time either, the connection is left.
+const ANSWER_SOON: Duration = Duration::from_secs(5);
 /// Where the welcome names none.
 const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(30);
 
@@ -118,7 +121,8 @@ pub struct Session {
     limits: Limits,
     heartbeat: Duration,
     heard: Duration,
-    pinged: bool,
+    /// Since when a ping of ours has no answer.
+    pinged: Option<Duration>,
     lines: HashMap<u64, Line>,
     /// All heads have been seen once: a conversation that turns up now is new.
     listed: bool,
@@ -148,7 +152,7 @@ impl Session {
             limits: Limits::default(),
             heartbeat: DEFAULT_HEARTBEAT,
             heard: Duration::ZERO,
-            pinged: false,
+            pinged: None,
             lines: settings.cursors.iter().map(|(id, seq)| (*id, Line::starting_after(*seq))).collect(),
             listed: false,
             announce: false,
@@ -173,7 +177,7 @@ impl Session {
             Phase::Waiting { until } | Phase::Connecting { until } | Phase::Greeting { until } => Some(until),
             Phase::NeedsToken | Phase::Stopped => None,
             Phase::Online { .. } => {
-                let silence = self.heard + if self.pinged { 2 * self.heartbeat } else { self.heartbeat };
+                let silence = self.pinged.map_or_else(|| self.ping_at(), |since| self.leave_at(since));
                 [Some(silence), self.syncs.deadline(), self.outbox.deadline(now)].into_iter().flatten().min()
             }
         }
@@ -290,7 +294,7 @@ impl Session {
     /// The server's end is alive (a WebSocket ping, say).
     pub fn heard(&mut self, now: Duration) {
         self.heard = now;
-        self.pinged = false;
+        self.pinged = None;
     }
 
     /// The socket is gone, or could not be opened.
@@ -338,13 +342,13 @@ impl Session {
                 self.give_up(now, 4001);
             }
             Phase::Online { .. } => {
-                let silence = now.saturating_sub(self.heard);
-                if silence >= 2 * self.heartbeat {
-                    return self.give_up(now, 4009);
-                }
-                if silence >= self.heartbeat && !self.pinged {
-                    self.pinged = true;
-                    self.transmit(Frame::Ping(Ping { nonce: 1 }));
+                match self.pinged {
+                    Some(since) if self.leave_at(since) <= now => return self.give_up(now, 4009),
+                    None if self.ping_at() <= now => {
+                        self.pinged = Some(now);
+                        self.transmit(Frame::Ping(Ping { nonce: 1 }));
+                    }
+                    _ => {}
                 }
                 self.outbox.requeue_unanswered(now);
                 self.syncs.requeue_unanswered(now);
@@ -352,6 +356,23 @@ impl Session {
             }
             _ => {}
         }
+    }
+
+    /// When the server is asked whether it is there.
+    fn ping_at(&self) -> Duration {
+        let idle = self.heard + self.heartbeat;
+        self.waiting_since().map_or(idle, |since| idle.min(since + ANSWER_SOON))
+    }
+
+    /// When a server that was pinged at `since` and says nothing is taken for gone.
+    fn leave_at(&self, since: Duration) -> Duration {
+        let idle = self.heard + 2 * self.heartbeat;
+        self.waiting_since().map_or(idle, |waiting| idle.min(since.max(waiting) + ANSWER_SOON))
+    }
+
+    /// Since when a message waits for its answer and nothing else was heard either.
+    fn waiting_since(&self) -> Option<Duration> {
+        self.outbox.unanswered().map(|sent| sent.max(self.heard))
     }
 
     fn give_up(&mut self, now: Duration, code: u16) {

@@ -304,6 +304,33 @@ fn a_silent_server_is_pinged_then_left() {
     assert_eq!(actions(&mut s), ["close 4009", "disconnected None"]);
 }
 
+/// Its machine lost its network, say: no connection is closed, and a heartbeat would take a minute to tell.
+#[test]
+fn a_server_that_answers_no_message_is_pinged_and_left_soon() {
+    let mut s = online(5);
+    s.send(ms(1000), CHAT, "a".into()).unwrap();
+    assert_eq!(actions(&mut s), ["> send 7-1 a"]);
+    assert_eq!(s.deadline(ms(1000)), Some(ms(6000)));
+    s.tick(ms(6000));
+    assert_eq!(actions(&mut s), ["> ping"]);
+    assert_eq!(s.deadline(ms(6000)), Some(ms(11_000)));
+    s.tick(ms(11_000));
+    assert_eq!(actions(&mut s), ["close 4009", "disconnected None"]);
+}
+
+/// It is there, and what it works with is not: connecting again would help nobody.
+#[test]
+fn a_server_that_answers_pings_only_is_not_left() {
+    let mut s = online(5);
+    s.send(ms(1000), CHAT, "a".into()).unwrap();
+    actions(&mut s);
+    for at in (6000..11_000).step_by(1000) {
+        s.tick(ms(at));
+        s.heard(ms(at + 100));
+        assert!(actions(&mut s).iter().all(|action| action == "> ping"));
+    }
+}
+
 #[test]
 fn a_hanging_connect_is_given_up() {
     let mut s = session();
