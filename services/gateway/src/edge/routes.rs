@@ -183,7 +183,7 @@ fn nobody(slot: Slot) -> EdgeMessage {
 #[cfg(test)]
 mod tests {
     use gochat_chassis::Shutdown;
-    use gochat_core::{Epoch, MemberId, SlotCount, Workload};
+    use gochat_core::{Epoch, SlotCount, Workload};
 
     use super::*;
     use crate::edge::EdgeLimits;
@@ -197,7 +197,7 @@ mod tests {
     fn edge() -> Arc<Edge> {
         let shards = SlotCount::new(SHARDS).unwrap();
         let metrics = Arc::new(Metrics::new("me"));
-        let home = Home::new(MemberId::new("me").unwrap(), shards, 1 << 20, Arc::clone(&metrics));
+        let home = Home::new("me".into(), shards, 1 << 20, Arc::clone(&metrics));
         let limits = EdgeLimits {
             connections: 1,
             connections_per_user: 1,
@@ -212,7 +212,7 @@ mod tests {
     /// All shards but the first are `home`'s.
     fn owners(home: &str) -> Owners {
         let member = |id: &str| Member {
-            id: MemberId::new(id).unwrap(),
+            id: id.into(),
             workload: Workload::Gateway,
             address: "http://127.0.0.1:1".to_owned(),
             draining: false,
