@@ -346,7 +346,7 @@ mod tests {
             }
         };
         assert_eq!(records(&[]), (9_000, 2));
-        assert_eq!(records(&[report.clone()]), (9_000, 2));
+        assert_eq!(records(std::slice::from_ref(&report)), (9_000, 2));
         assert_eq!(records(&[report.clone(), report]), (14, 2), "all report");
     }
 

@@ -94,14 +94,12 @@ impl Watcher {
 
     async fn lags(&self) -> Result<Vec<u64>, MqError> {
         let mut answer = pin!(self.consumer.lags(self.partitions.get()));
-        match tokio::time::timeout(PATIENCE, &mut answer).await {
-            Ok(answer) => answer,
-            // Waited for all the same: questions to a log that is away must not pile up.
-            Err(_) => {
-                self.backlog.clear();
-                answer.await
-            }
+        if let Ok(answer) = tokio::time::timeout(PATIENCE, &mut answer).await {
+            return answer;
         }
+        // Waited for all the same: questions to a log that is away must not pile up.
+        self.backlog.clear();
+        answer.await
     }
 }
 
