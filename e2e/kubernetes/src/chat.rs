@@ -3,13 +3,16 @@
 use std::env;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::kubectl::{apply, eventually, json, kubectl};
 use crate::{Load, artifacts};
+
+/// What a chat system is made of.
+pub const WORKLOADS: [&str; 4] = ["gateway", "logic", "repo", "task"];
 
 /// A chat system; deleted with its namespace when dropped, unless the test failed.
 #[derive(Debug)]
@@ -143,6 +146,34 @@ spec:
         Ok(pods.get("items").and_then(Value::as_array).cloned().unwrap_or_default())
     }
 
+    /// The pods of all workloads.
+    pub fn all_pods(&self) -> Result<Vec<Pod>> {
+        let pods =
+            self.get(&["pods", "-l", &format!("gochat.io/cluster={},gochat.io/workload", Self::NAME)])?;
+        Ok(pods.get("items").and_then(Value::as_array).into_iter().flatten().map(Pod::of).collect())
+    }
+
+    /// Waits until the resource is Ready and each workload has all its pods, without counting the `lost` ones: neither
+    /// Kubernetes nor the operator knows of a fault at once, and until then everything looks as before.
+    pub fn whole_without(&self, lost: &[Pod], within: Duration) -> Result<()> {
+        let is_whole = || {
+            let pods = self.all_pods()?;
+            for workload in WORKLOADS {
+                let deployment = self.get(&["deployment", &format!("{}-{workload}", Self::NAME)])?;
+                let wanted = deployment.pointer("/spec/replicas").and_then(Value::as_u64).unwrap_or(1);
+                let serves = |pod: &&Pod| {
+                    pod.workload == workload && pod.serves && !lost.iter().any(|l| l.uid == pod.uid)
+                };
+                let there = pods.iter().filter(serves).count();
+                ensure!(there as u64 >= wanted, "{there} of {wanted} pods of {workload}");
+            }
+            Ok(true)
+        };
+        let began = Instant::now();
+        eventually("every workload has its pods", within, is_whole).with_context(|| self.diagnosis())?;
+        self.ready(within.saturating_sub(began.elapsed())).map(drop)
+    }
+
     /// Messages that its gateways have accepted.
     pub fn accepted(&self) -> Result<f64> {
         let mut sum = 0.0;
@@ -213,6 +244,42 @@ impl Drop for Chat {
         }
         if let Err(error) = kubectl(&["delete", "namespace", &self.namespace, "--wait=false"]) {
             eprintln!("{error:#}");
+        }
+    }
+}
+
+/// A pod of a workload, as it was seen.
+#[derive(Clone, Debug)]
+pub struct Pod {
+    /// Its name.
+    pub name: String,
+    /// No other ever has it, not even under the same name.
+    pub uid: String,
+    /// `gateway`, `logic`, `repo` or `task`.
+    pub workload: String,
+    /// Where it runs; empty where it does not yet.
+    pub node: String,
+    /// Ready, and not told to go.
+    pub serves: bool,
+    /// How often its container was started again.
+    pub restarts: u64,
+}
+
+impl Pod {
+    fn of(pod: &Value) -> Self {
+        let text =
+            |pointer: &str| pod.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let ready = condition(pod, "Ready").is_some_and(|c| c.get("status") == Some(&"True".into()));
+        Self {
+            name: text("/metadata/name"),
+            uid: text("/metadata/uid"),
+            workload: text("/metadata/labels/gochat.io~1workload"),
+            node: text("/spec/nodeName"),
+            serves: ready && pod.pointer("/metadata/deletionTimestamp").is_none(),
+            restarts: pod
+                .pointer("/status/containerStatuses/0/restartCount")
+                .and_then(Value::as_u64)
+                .unwrap_or_default(),
         }
     }
 }

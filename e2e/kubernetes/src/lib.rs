@@ -4,8 +4,10 @@
 //! kubectl   what a person would type, against the cluster that KUBECONFIG names
 //! chat      a GoChatCluster in a namespace of its own, with a database and topics of its own
 //! load      `gochat bench` against it: its exit code is the ledger's verdict
+//! fault     something happens while people chat: the ledger has to be clean, and how long it was felt is kept
 //! haproxy   a load balancer outside of the cluster
-//! node      powers a kind node off and on, and gives an image on all of them another tag
+//! node      powers a kind node off and on, cuts it off, drains it; gives an image on all of them another tag
+//! operator  which of its pods leads
 //! ```
 //!
 //! `make e2e` brings all of it up (kind/up.sh) and runs the tests where the cluster's addresses are reachable. The stores
@@ -13,12 +15,15 @@
 #![allow(clippy::print_stderr, reason = "a test harness tells what it does")]
 
 mod chat;
+mod fault;
 mod haproxy;
 mod kubectl;
 mod load;
 mod node;
+pub mod operator;
 
-pub use chat::Chat;
+pub use chat::{Chat, Pod, WORKLOADS};
+pub use fault::{record, under};
 pub use haproxy::HaProxy;
 pub use kubectl::{apply, eventually, feed, json, kubectl, stays};
 pub use load::{Load, Report};
