@@ -50,10 +50,12 @@ CHAT = [
         ("Durable in Kafka", "s", "From the producer's queue to the broker's acknowledgement.", quantiles("gochat_mq_delivery_seconds")),
     ]),
     ("Errors", [
-        ("Refused", "ops", "By the edge (limits, malformed frames) and by logic (membership, sizes).", [
+        ("Refused", "ops", "By the edge (limits, malformed frames; sends that logic has no time for) and by logic (membership, sizes).", [
             (rate("gochat_gateway_refused_total"), "gateway"),
+            (rate("gochat_gateway_overloaded_total"), "of those: logic is behind"),
             (rate("gochat_logic_refused_total"), "logic"),
         ]),
+        ("Backlog of the busiest logic", "short", "Records before it. Past gateway.limits.upstream_backlog sends into its conversations are refused.", [(f"max(gochat_gateway_upstream_backlog{C})", "records")]),
         ("Failures", "ops", "Of the engines: what can't be made durable, what repo can't do, what Redis does not answer.", [
             (rate("gochat_mq_failed_total"), "Kafka"),
             (rate("gochat_repo_failures_total"), "repo"),
