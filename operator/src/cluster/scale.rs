@@ -28,9 +28,11 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// What the operator writes as the GoChatScaler's `spec.replicas`: nothing where somebody else decides.
+    /// What the operator writes as the GoChatScaler's `spec.replicas`: nothing where somebody else owns it. In mode External
+    /// the number stays until somebody does: without one `/scale` does not answer, and an HPA could never begin.
     pub fn scaler_replicas(&self) -> Option<u32> {
-        (self.decider == Decider::Operator).then_some(self.replicas)
+        let owned = matches!(self.decider, Decider::External(Some(_)));
+        (!owned).then_some(self.replicas)
     }
 }
 

@@ -359,23 +359,30 @@ fn nothing_is_scaled_down_while_the_autoscaler_is_silent() {
 }
 
 #[test]
-fn in_mode_external_the_scaler_is_followed_and_not_written() {
+fn in_mode_external_the_scaler_is_followed_and_not_written_once_somebody_has() {
     let cluster = with(SCALED);
     let mut facts = facts(&cluster);
-    let mut scaler = |mode, replicas| {
+    let mut scaler = |mode, replicas, manager: Option<&str>| {
         let spec = GoChatScalerSpec {
             workload: ScaledWorkload::Task,
             replicas,
             mode,
             ..GoChatScalerSpec::default()
         };
-        facts.scalers.insert(ScaledWorkload::Task, GoChatScaler::new("chat-task", spec));
+        let mut scaler = GoChatScaler::new("chat-task", spec);
+        scaler.metadata.managed_fields = manager.map(|manager| {
+            let entry =
+                serde_json::json!({ "manager": manager, "fieldsV1": { "f:spec": { "f:replicas": {} } } });
+            vec![serde_json::from_value(entry).unwrap()]
+        });
+        facts.scalers.insert(ScaledWorkload::Task, scaler);
         replicas_of(&cluster, &facts)
     };
-    let replicas_of_external = scaler(Some(ScalerMode::External), Some(9));
-    assert_eq!(replicas_of_external, (None, 9));
-    assert_eq!(scaler(Some(ScalerMode::External), None), (None, 4), "nobody has said a number yet");
-    assert_eq!(scaler(Some(ScalerMode::Auto), Some(9)), (Some(4), 4), "taken back");
+    let external = Some(ScalerMode::External);
+    assert_eq!(scaler(external, Some(9), Some("hpa")), (None, 9));
+    assert_eq!(scaler(external, Some(9), None), (Some(9), 9), "an HPA asks `/scale` before it writes it");
+    assert_eq!(scaler(external, None, None), (Some(4), 4), "nobody has said a number yet");
+    assert_eq!(scaler(Some(ScalerMode::Auto), Some(9), Some("hpa")), (Some(4), 4), "taken back");
 }
 
 fn replicas_of(
