@@ -8,7 +8,6 @@
 //!
 //! A leader that loses its lease drops all of `lead`, and is a candidate again: nothing is kept that could be stale.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -166,7 +165,8 @@ async fn lead(
         live,
         events,
         permits: Semaphore::new(settings.concurrency),
-        failures: Mutex::new(HashMap::new()),
+        failures: Mutex::default(),
+        terminating: Mutex::default(),
     });
     let (controllers, stores): (Vec<_>, Vec<_>) =
         scopes.iter().map(|scope| control(&client, scope, &wakeups, &context, shutdown)).unzip();
@@ -227,6 +227,7 @@ async fn sweep(context: Arc<Context>, stores: Vec<Store<GoChatCluster>>) {
         context.live.keep_only(there);
         context.watches.keep_only(there);
         context.failures.lock().retain(|key, _| there(key));
+        context.terminating.lock().retain(|key, _| there(key));
         let clusters: usize = stores.iter().map(Store::len).sum();
         ::metrics::gauge!("gochat_operator_clusters").set(clusters as f64);
         ::metrics::gauge!("gochat_operator_children").set(context.children.len() as f64);

@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 use gochat_crds::{GoChatScaler, ScaledWorkload};
 use gochat_operator::names;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret, Service};
 use kube::ResourceExt as _;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 use support::kubelet::Kubelet;
 use support::{NOBODY, World, eventually};
@@ -203,5 +203,55 @@ async fn a_secret_that_is_missing_is_named_and_found_when_it_comes() {
     assert!(message.contains("sample-mysql"), "{message}");
     world.stores("sample").await;
     world.condition("sample", "DependenciesReady", "False", Some("KafkaAway")).await;
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_namespace_that_is_deleted_nothing_is_tried_over_and_over() {
+    let Some(world) = World::new("a-namespace-that-is-deleted").await else { return };
+    let operator = world.operator().await;
+    world.stores("sample").await;
+    world.apply("sample", NOBODY, |_| {}).await;
+    world.there::<Deployment>("sample-gateway").await;
+    world.quiet(QUIET).await;
+    // Pods go first (KEP-5080): one that takes its time keeps the rest there.
+    let (pods, post) = (world.api::<Pod>(), PostParams::default());
+    let slow = json!({
+        "metadata": { "name": "slow", "finalizers": ["example.com/slow"] },
+        "spec": { "automountServiceAccountToken": false, "containers": [{ "name": "a", "image": "a" }] },
+    });
+    let slow = serde_json::from_value(slow).unwrap();
+    eventually("a pod", || pods.create(&post, &slow)).await;
+    let namespaces: Api<Namespace> = Api::all(world.client.clone());
+    namespaces.delete(&world.namespace, &DeleteParams::default()).await.unwrap();
+    let maps = world.api::<ConfigMap>();
+    let any = serde_json::from_value(json!({ "metadata": { "generateName": "any-" } })).unwrap();
+    eventually("nothing new is taken", || async {
+        match maps.create(&post, &any).await {
+            Err(kube::Error::Api(status)) if status.code == 403 => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
+
+    let begun = SystemTime::now();
+    let services = world.api::<Service>();
+    for service in services.list(&ListParams::default()).await.unwrap().items {
+        services.delete(&service.name_any(), &DeleteParams::default()).await.unwrap();
+    }
+    let found = world.condition("sample", "Progressing", "False", Some("NamespaceTerminating")).await;
+    let conditions = found.status.unwrap().conditions;
+    assert!(conditions.iter().all(|condition| condition.reason != "ApplyRefused"), "{conditions:?}");
+    world.quiet(QUIET).await;
+    // Each of these brings the operator to look again.
+    for map in maps.list(&ListParams::default()).await.unwrap().items {
+        maps.delete(&map.name_any(), &DeleteParams::default()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    world.quiet(QUIET).await;
+    let refused: Vec<_> = world.writes(begun).into_iter().filter(|r| r.code == 403).map(|r| r.uri).collect();
+    assert!((1..=8).contains(&refused.len()), "what was on its way at once: {refused:?}");
+    let let_go = json!({ "metadata": { "finalizers": null } });
+    pods.patch("slow", &PatchParams::default(), &Patch::Merge(&let_go)).await.unwrap();
     operator.stop().await;
 }

@@ -34,7 +34,7 @@ pub(super) struct Outcome {
 }
 
 /// Sends what differs. What the API server refuses is noted, and the rest is sent all the same; an API server that is away
-/// ends it.
+/// ends it, and so does a namespace that is being deleted, where each of the others would be refused by itself.
 pub(super) async fn apply(context: &Context, key: &ClusterKey, objects: &Objects) -> Result<Outcome, Error> {
     let children = context.children.of(key);
     let mut outcome = Outcome::default();
@@ -55,7 +55,11 @@ pub(super) async fn apply(context: &Context, key: &ClusterKey, objects: &Objects
         let sends = differ.map(|(object, digest)| send(context, key, kind, object, digest));
         let mut answers = stream::iter(sends.collect::<Vec<_>>()).buffered(AT_ONCE);
         while let Some(answer) = answers.next().await {
-            let Sent { put_back, refused } = answer?;
+            let Sent { put_back, refused, terminating } = answer?;
+            if terminating {
+                outcome.applied.terminating = true;
+                return Ok(outcome);
+            }
             outcome.changed |= refused.is_none();
             outcome.put_back.extend(put_back);
             outcome.applied.refused.extend(refused);
@@ -69,6 +73,8 @@ pub(super) async fn apply(context: &Context, key: &ClusterKey, objects: &Objects
 struct Sent {
     put_back: Option<String>,
     refused: Option<String>,
+    /// Since the namespace is.
+    terminating: bool,
 }
 
 async fn send(
@@ -93,6 +99,7 @@ async fn send(
     }
     match answer {
         Ok(there) => context.children.applied(kind, digest, there),
+        Err(kube::Error::Api(status)) if is_terminating(&status) => sent.terminating = true,
         Err(kube::Error::Api(status)) if is_refusal(&status) => {
             sent.refused = Some(format!("{label}: {}", status.message));
         }
@@ -109,6 +116,12 @@ fn named(kind: &str, object: &DynamicObject) -> String {
 fn conflict(status: &Status) -> String {
     let words = status.message.as_str();
     words.split_once(": ").map_or(words, |(_, rest)| rest).replace('\n', " ")
+}
+
+/// Whether nothing can be made any more since the namespace is being deleted.
+pub(super) fn is_terminating(status: &Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
 }
 
 /// Whether another try as it is can't succeed.

@@ -108,6 +108,11 @@ fn progressing(picture: &Picture<'_>) -> Verdict {
     if picture.paused {
         return verdict(Holds::False, Reason::Paused, "gochat.io/paused is true");
     }
+    if picture.applied.terminating {
+        let text =
+            format!("namespace {} is being deleted: nothing is made any more", desired.cluster.namespace);
+        return verdict(Holds::False, Reason::NamespaceTerminating, text);
+    }
     let absent = picture.pods.iter().any(|(_, pods)| *pods == Pods::Absent);
     match &desired.rollout.progress {
         Progress::Stopped { step: RolloutStep::Migrate, why } => {

@@ -26,6 +26,7 @@ pub enum Reason {
     Migrating,
     MigrationFailed,
     MissingSignals,
+    NamespaceTerminating,
     NoReports,
     OutsideBand,
     Paused,
@@ -149,6 +150,13 @@ pub const TABLE: &[Row] = {
             R::Paused,
             "The annotation `gochat.io/paused` is `true`: the operator looks and tells, and changes nothing.",
             "Remove the annotation to go on.",
+        ),
+        (
+            Progressing,
+            False,
+            R::NamespaceTerminating,
+            "The namespace is being deleted: the API server takes nothing new in it, and the operator does not try.",
+            "Nothing, if it is to go. What holds it up: `kubectl get namespace -o yaml` has it in its conditions.",
         ),
         (Progressing, False, R::InvalidSpec, "The spec can't be built; what runs stays as it is.", FIX_SPEC),
         (

@@ -10,8 +10,8 @@ use gochat_chassis::resilience::Backoff;
 use gochat_crds::GoChatCluster;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
-use kube::Client;
 use kube::runtime::controller::Action;
+use kube::{Client, ResourceExt as _};
 use parking_lot::Mutex;
 use rand::RngExt as _;
 use tokio::sync::Semaphore;
@@ -50,6 +50,8 @@ pub struct Context {
     pub permits: Semaphore,
     /// How often each has failed in a row.
     pub failures: Mutex<HashMap<ClusterKey, u32>>,
+    /// Those, by uid, whose namespace is being deleted: that never ends otherwise, so nothing is tried again.
+    pub terminating: Mutex<HashMap<ClusterKey, String>>,
 }
 
 /// Why a reconcile could not be finished: the API server was away, slow, or another one wrote. It is tried again.
@@ -96,23 +98,34 @@ async fn look(cluster: &GoChatCluster, context: &Context, key: &ClusterKey) -> R
     if !paused {
         finalizer::keep(context, key, cluster).await?;
     }
-    let keys = signing_keys::keep(context, key, cluster, !paused).await?;
+    let mut terminating = cluster.uid().is_some_and(|uid| context.terminating.lock().get(key) == Some(&uid));
+    let keys = signing_keys::keep(context, key, cluster, !paused && !terminating).await?;
+    terminating |= keys.terminating;
     let mut facts = read::read(context, key, cluster).await?;
     facts.signing_keys = keys.facts;
     facts.kafka = context.kafka.want(key, cluster, paused);
     let desired = desired(cluster, &facts, &context.defaults);
-    if let Ok(desired) = &desired {
+    if let (Ok(desired), false) = (&desired, terminating) {
         context.live.follow(Brief::of(cluster, desired, &facts, paused));
     }
 
     let mut outcome = apply::Outcome::default();
     let mut deleted = Vec::new();
-    if let (Ok(desired), false) = (&desired, paused) {
+    if let (Ok(desired), false, false) = (&desired, paused, terminating) {
         for (workload, fewer) in scale::shrinking(&desired.cluster, &facts) {
             context.live.choose(key, workload, fewer).await;
         }
         outcome = apply::apply(context, key, &desired.objects).await?;
-        deleted = orphans::delete(context, key, &desired.cluster.uid, &desired.objects).await?;
+        terminating = outcome.applied.terminating;
+        if !terminating {
+            deleted = orphans::delete(context, key, &desired.cluster.uid, &desired.objects).await?;
+        }
+    }
+    if terminating {
+        outcome.applied.terminating = true;
+        // Nobody moves slots between pods that are all about to go.
+        context.live.forget(key);
+        context.terminating.lock().insert(key.clone(), cluster.uid().unwrap_or_default());
     }
     report::events(&context.events, cluster, keys.note, &outcome, &deleted);
     let now = Time(Timestamp::now());
@@ -122,11 +135,13 @@ async fn look(cluster: &GoChatCluster, context: &Context, key: &ClusterKey) -> R
     report::scalers(context, key, &facts, &status).await?;
     report::status(context, key, cluster, status).await?;
 
-    if outcome.changed {
+    if outcome.changed && !terminating {
         // What was written is seen at once, and its echo from the watch is no news: so this is the one look at what became of it.
         return Ok(Action::requeue(Duration::ZERO));
     }
-    let again = if !outcome.applied.refused.is_empty() {
+    let again = if terminating {
+        SLOW
+    } else if !outcome.applied.refused.is_empty() {
         REFUSED
     } else if secrets::missing(&cluster.spec, &facts).is_empty() {
         keys.due.map_or(SLOW, |due| due.clamp(MISSING, SLOW))

@@ -30,6 +30,7 @@ use kube::{Resource as _, ResourceExt as _};
 use rand::RngExt as _;
 
 use super::ClusterKey;
+use super::apply::is_terminating;
 use super::dereference::SecretFacts;
 use super::reconcile::{Context, Error};
 use crate::names;
@@ -52,6 +53,8 @@ pub(super) struct Kept {
     pub(super) note: Option<String>,
     /// When the next key is due.
     pub(super) due: Option<Duration>,
+    /// The namespace is being deleted: they can't be made any more.
+    pub(super) terminating: bool,
 }
 
 /// Makes them, or what is due of them. `write` is false while the cluster is paused.
@@ -80,9 +83,14 @@ pub(super) async fn keep(
             type_: Some("Opaque".to_owned()),
             ..Secret::default()
         };
-        let made = api.create(&PostParams::default(), &secret).await.map_err(failed)?;
+        let made = match api.create(&PostParams::default(), &secret).await {
+            Err(kube::Error::Api(status)) if is_terminating(&status) => {
+                return Ok(Kept { terminating: true, ..Kept::default() });
+            }
+            made => made.map_err(failed)?,
+        };
         let note = Some(format!("made {name}, with one key of 256 bits"));
-        return Ok(Kept { facts: Some(facts(&made)), note, due: rotation });
+        return Ok(Kept { facts: Some(facts(&made)), note, due: rotation, terminating: false });
     };
     let kept = Kept { facts: Some(facts(&there)), ..Kept::default() };
     let ours = there.labels().get(names::APP_MANAGED_BY).is_some_and(|by| by == names::FIELD_MANAGER);

@@ -19,6 +19,8 @@ use crate::names;
 pub struct Applied {
     /// The API server refused these: object and its words. Field conflicts name the other manager.
     pub refused: Vec<String>,
+    /// The namespace is being deleted: nothing can be made any more.
+    pub terminating: bool,
 }
 
 /// The status to write. Equal to the present one where nothing has changed: times are those of the last transitions.

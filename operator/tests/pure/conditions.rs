@@ -169,8 +169,16 @@ fn situations() -> Vec<(&'static str, GoChatCluster, Facts, Applied)> {
         none(),
         &[(Ready, "True AllServing", ""), (Degraded, "True InvalidSpec", "")],
     );
-    let applied = Applied { refused: vec!["Service sample-gateway: conflict with \"helm\"".to_owned()] };
+    let refused = vec!["Service sample-gateway: conflict with \"helm\"".to_owned()];
+    let applied = Applied { refused, ..none() };
     case("refused", &sample(), applied, &[(Degraded, "True ApplyRefused", "helm")]);
+    let applied = Applied { terminating: true, ..none() };
+    case(
+        "namespace",
+        &sample(),
+        applied,
+        &[(Progressing, "False NamespaceTerminating", "shop"), (Degraded, "False AsExpected", "")],
+    );
 
     let mut missing = new.clone();
     missing.facts.secrets.remove("sample-mysql");
