@@ -27,6 +27,7 @@ use tokio::task::JoinSet;
 
 use crate::children::{Children, Watches};
 use crate::cluster::ClusterKey;
+use crate::cluster::leftovers::Leftovers;
 use crate::cluster::reconcile::{Context, reconcile, retry};
 use crate::events::Events;
 use crate::kafka::Kafka;
@@ -164,6 +165,7 @@ async fn lead(
         views,
         live,
         events,
+        leftovers: Leftovers::default(),
         permits: Semaphore::new(settings.concurrency),
         failures: Mutex::default(),
         terminating: Mutex::default(),
@@ -234,6 +236,7 @@ async fn sweep(context: Arc<Context>, stores: Vec<Store<GoChatCluster>>) {
         let (hottest, unbalanced) = context.views.imbalance().unwrap_or((0.0, 0));
         ::metrics::gauge!("gochat_operator_hottest_ratio").set(hottest);
         ::metrics::gauge!("gochat_operator_unbalanced_clusters").set(unbalanced as f64);
+        context.leftovers.clear(&context.client, |key| !there(key) && !context.live.has_pods(key)).await;
         tokio::time::sleep(SWEEP).await;
     }
 }

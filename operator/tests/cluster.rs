@@ -5,9 +5,10 @@ mod support;
 
 use std::time::{Duration, SystemTime};
 
-use gochat_crds::{GoChatScaler, ScaledWorkload};
+use gochat_crds::{GoChatCluster, GoChatScaler, ScaledWorkload};
 use gochat_operator::names;
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret, Service};
 use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
@@ -253,5 +254,31 @@ async fn in_a_namespace_that_is_deleted_nothing_is_tried_over_and_over() {
     assert!((1..=8).contains(&refused.len()), "what was on its way at once: {refused:?}");
     let let_go = json!({ "metadata": { "finalizers": null } });
     pods.patch("slow", &PatchParams::default(), &Patch::Merge(&let_go)).await.unwrap();
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_leases_of_a_cluster_go_after_it_and_nobody_elses() {
+    let Some(world) = World::new("leases-of-a-cluster").await else { return };
+    let operator = world.operator().await;
+    world.stores("sample").await;
+    world.apply("sample", NOBODY, |_| {}).await;
+    world.there::<Deployment>("sample-gateway").await;
+    let leases = world.api::<Lease>();
+    for (name, cluster) in [("sample.worker-bounds.3", "sample"), ("other.worker-bounds.3", "other")] {
+        let lease =
+            json!({ "metadata": { "name": name, "labels": { names::CLUSTER: cluster } }, "spec": {} });
+        leases.create(&PostParams::default(), &serde_json::from_value(lease).unwrap()).await.unwrap();
+    }
+    world.api::<GoChatCluster>().delete("sample", &DeleteParams::default()).await.unwrap();
+    // Who wrote it may still give out ids.
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    assert!(leases.get_opt("sample.worker-bounds.3").await.unwrap().is_some());
+    eventually("its Lease is gone", || async {
+        let left = leases.get_opt("sample.worker-bounds.3").await.unwrap();
+        left.map_or(Ok(()), |left| Err(left.name_any()))
+    })
+    .await;
+    assert!(leases.get_opt("other.worker-bounds.3").await.unwrap().is_some());
     operator.stop().await;
 }

@@ -17,6 +17,7 @@ pub mod dereference;
 mod each;
 pub mod finalizer;
 mod key;
+pub mod leftovers;
 mod orphans;
 mod read;
 pub mod reasons;

@@ -17,6 +17,7 @@ use rand::RngExt as _;
 use tokio::sync::Semaphore;
 
 use super::dereference::KafkaFacts;
+use super::leftovers::Leftovers;
 use super::validate::Defaults;
 use super::{ClusterKey, apply, desired, finalizer, orphans, read, report, scale, secrets, signing_keys};
 use crate::children::{Children, Watches};
@@ -46,6 +47,7 @@ pub struct Context {
     pub views: Views,
     pub live: Live,
     pub events: Events,
+    pub leftovers: Leftovers,
     /// So many at a time, over all namespaces.
     pub permits: Semaphore,
     /// How often each has failed in a row.
@@ -79,6 +81,7 @@ pub async fn reconcile(cluster: Arc<GoChatCluster>, context: Arc<Context>) -> Re
     let _permit = context.permits.acquire().await;
     let begun = Instant::now();
     let key = ClusterKey::of(&cluster);
+    context.leftovers.note(&key);
     // On the heap: sixteen KiB would be copied at every await of the controller.
     let result = Box::pin(look(&cluster, &context, &key)).await;
     let outcome = if result.is_ok() { "ok" } else { "error" };

@@ -179,6 +179,11 @@ impl Live {
         victims::mark(&self.0.client, key, &of_it, usize::try_from(fewer).unwrap_or(usize::MAX)).await;
     }
 
+    /// Whether pods of a cluster are there.
+    pub fn has_pods(&self, key: &ClusterKey) -> bool {
+        !self.0.pods.of(key).is_empty()
+    }
+
     /// Looks no longer after a cluster: it is gone, or going.
     pub fn forget(&self, key: &ClusterKey) {
         self.0.keepers.lock().remove(key);
