@@ -28,6 +28,7 @@ use tokio::task::JoinSet;
 use crate::children::{Children, Watches};
 use crate::cluster::ClusterKey;
 use crate::cluster::leftovers::Leftovers;
+use crate::cluster::put_back::PutBack;
 use crate::cluster::reconcile::{Context, reconcile, retry};
 use crate::events::Events;
 use crate::kafka::Kafka;
@@ -166,6 +167,7 @@ async fn lead(
         live,
         events,
         leftovers: Leftovers::default(),
+        put_back: PutBack::default(),
         permits: Semaphore::new(settings.concurrency),
         failures: Mutex::default(),
         terminating: Mutex::default(),
@@ -228,6 +230,7 @@ async fn sweep(context: Arc<Context>, stores: Vec<Store<GoChatCluster>>) {
         context.kafka.keep_only(there);
         context.live.keep_only(there);
         context.watches.keep_only(there);
+        context.put_back.keep_only(there);
         context.failures.lock().retain(|key, _| there(key));
         context.terminating.lock().retain(|key, _| there(key));
         let clusters: usize = stores.iter().map(Store::len).sum();

@@ -107,6 +107,18 @@ async fn what_was_changed_by_hand_is_put_back_and_what_was_deleted_returns() {
     })
     .await;
 
+    eventually("the condition says who wrote", || async {
+        let conditions = world.cluster("sample").await.status.unwrap().conditions;
+        let told = conditions.into_iter().find(|condition| condition.type_ == "Degraded").unwrap().message;
+        // Kafka is away too.
+        if told.contains("put back: Deployment sample-logic: ") && told.contains("\"by-hand\"") {
+            Ok(())
+        } else {
+            Err(told)
+        }
+    })
+    .await;
+
     let label = json!({ "spec": { "selector": { names::WORKLOAD: "none" } } });
     services.patch("sample-gateway", &by_hand, &Patch::Merge(&label)).await.unwrap();
     eventually("the selector is put back", || async {

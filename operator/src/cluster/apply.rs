@@ -27,7 +27,7 @@ const AT_ONCE: usize = 8;
 pub(super) struct Outcome {
     /// For the status.
     pub(super) applied: Applied,
-    /// What was put back: for Events.
+    /// What was put back just now: for Events.
     pub(super) put_back: Vec<String>,
     /// Something was written: the facts are those before it.
     pub(super) changed: bool,

@@ -45,7 +45,7 @@ pub(super) fn all(picture: &Picture<'_>) -> Vec<(ConditionType, Verdict)> {
         Err(_) => verdict(Holds::Unknown, Reason::KafkaNotAsked, "not looked at: the spec can't be built"),
     };
     let progressing = progressing(picture);
-    let degraded = degraded(picture, &dependencies);
+    let degraded = with_put_back(picture, degraded(picture, &dependencies));
     let mut all = vec![
         (ConditionType::Ready, ready(picture, &dependencies)),
         (ConditionType::Progressing, progressing.clone()),
@@ -180,6 +180,18 @@ fn degraded(picture: &Picture<'_>, dependencies: &Verdict) -> Verdict {
         return verdict(Holds::True, Reason::PodsNotReady, gone.join("; "));
     }
     verdict(Holds::False, Reason::AsExpected, "nothing is wrong")
+}
+
+/// What was put back is told whatever else is wrong.
+fn with_put_back(picture: &Picture<'_>, degraded: Verdict) -> Verdict {
+    if picture.applied.put_back.is_empty() {
+        return degraded;
+    }
+    let put_back = picture.applied.put_back.join("; ");
+    match degraded.reason {
+        Reason::AsExpected => verdict(Holds::False, Reason::FieldsPutBack, put_back),
+        _ => Verdict { message: format!("{}; put back: {put_back}", degraded.message), ..degraded },
+    }
 }
 
 fn balanced(facts: &Facts) -> Verdict {

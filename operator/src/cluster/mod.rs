@@ -19,6 +19,7 @@ pub mod finalizer;
 mod key;
 pub mod leftovers;
 mod orphans;
+pub mod put_back;
 mod read;
 pub mod reasons;
 pub mod reconcile;

@@ -18,6 +18,7 @@ pub enum Reason {
     Creating,
     Deciding,
     External,
+    FieldsPutBack,
     FixedReplicas,
     HttpRouteUnknown,
     InvalidSpec,
@@ -174,6 +175,13 @@ pub const TABLE: &[Row] = {
             FIX_ROLLOUT,
         ),
         (Degraded, False, R::AsExpected, "Nothing is wrong.", NOTHING),
+        (
+            Degraded,
+            False,
+            R::FieldsPutBack,
+            "In the last minutes somebody wrote into fields of the operator's, and it put them back; the message names the object, the other manager and the fields.",
+            "Have that manager leave the field alone: change the GoChatCluster instead, or use `pod.overrides`. The reason goes ten minutes after the last time.",
+        ),
         (Degraded, True, R::InvalidSpec, "The spec can't be built.", FIX_SPEC),
         (Degraded, True, R::MigrationFailed, "The migration's Job failed.", FIX_JOB),
         (

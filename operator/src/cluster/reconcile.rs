@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 
 use super::dereference::KafkaFacts;
 use super::leftovers::Leftovers;
+use super::put_back::PutBack;
 use super::validate::Defaults;
 use super::{ClusterKey, apply, desired, finalizer, orphans, read, report, scale, secrets, signing_keys};
 use crate::children::{Children, Watches};
@@ -30,6 +31,8 @@ use crate::views::Views;
 const SLOW: Duration = Duration::from_secs(600);
 /// While a secret is missing: it need not be labelled, so no watch may see it come.
 const MISSING: Duration = Duration::from_secs(10);
+/// While the status tells what was put back, so that it goes in time.
+const PUT_BACK: Duration = Duration::from_secs(60);
 /// While the API server refuses an object.
 const REFUSED: Duration = Duration::from_secs(30);
 /// After an error.
@@ -48,6 +51,7 @@ pub struct Context {
     pub live: Live,
     pub events: Events,
     pub leftovers: Leftovers,
+    pub put_back: PutBack,
     /// So many at a time, over all namespaces.
     pub permits: Semaphore,
     /// How often each has failed in a row.
@@ -130,6 +134,7 @@ async fn look(cluster: &GoChatCluster, context: &Context, key: &ClusterKey) -> R
         context.live.forget(key);
         context.terminating.lock().insert(key.clone(), cluster.uid().unwrap_or_default());
     }
+    outcome.applied.put_back = context.put_back.note(key, &outcome.put_back, Instant::now());
     report::events(&context.events, cluster, keys.note, &outcome, &deleted);
     let now = Time(Timestamp::now());
     let mut status = super::status::status(cluster, desired.as_ref(), &facts, &outcome.applied, &now);
@@ -147,7 +152,8 @@ async fn look(cluster: &GoChatCluster, context: &Context, key: &ClusterKey) -> R
     } else if !outcome.applied.refused.is_empty() {
         REFUSED
     } else if secrets::missing(&cluster.spec, &facts).is_empty() {
-        keys.due.map_or(SLOW, |due| due.clamp(MISSING, SLOW))
+        let slow = if outcome.applied.put_back.is_empty() { SLOW } else { PUT_BACK };
+        keys.due.map_or(slow, |due| due.clamp(MISSING, slow))
     } else {
         MISSING
     };

@@ -19,6 +19,8 @@ use crate::names;
 pub struct Applied {
     /// The API server refused these: object and its words. Field conflicts name the other manager.
     pub refused: Vec<String>,
+    /// What others wrote into fields of the operator's lately, and it put back: object, the other manager, and the fields.
+    pub put_back: Vec<String>,
     /// The namespace is being deleted: nothing can be made any more.
     pub terminating: bool,
 }

@@ -172,6 +172,10 @@ fn situations() -> Vec<(&'static str, GoChatCluster, Facts, Applied)> {
     let refused = vec!["Service sample-gateway: conflict with \"helm\"".to_owned()];
     let applied = Applied { refused, ..none() };
     case("refused", &sample(), applied, &[(Degraded, "True ApplyRefused", "helm")]);
+    let put_back =
+        vec!["Service sample-gateway: conflict with \"kubectl-edit\" using v1: .spec.type".to_owned()];
+    let applied = Applied { put_back, ..none() };
+    case("put back", &sample(), applied, &[(Degraded, "False FieldsPutBack", "kubectl-edit")]);
     let applied = Applied { terminating: true, ..none() };
     case(
         "namespace",
