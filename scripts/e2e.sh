@@ -19,6 +19,7 @@ fi
 
 cargo build --locked -p gochat --bin gochat
 cargo test --locked -p gochat-e2e-kubernetes --no-run
+e2e/browser/run.sh install
 export GOCHAT_BIN=${CARGO_TARGET_DIR:-$PWD/target}/debug/gochat
 
 if [ -n "${E2E_KUBECONFIG:-}" ]; then

@@ -11,7 +11,7 @@ import { chromium } from 'playwright-core';
 import { Person } from './person.js';
 import { Server } from './server.js';
 
-const artifacts = join(dirname(fileURLToPath(import.meta.url)), '../artifacts/browser');
+const artifacts = join(dirname(fileURLToPath(import.meta.url)), '../artifacts', process.env.GOCHAT_URL ? 'browser-kubernetes' : 'browser');
 let server, browser, alice, bob;
 
 before(async () => {
@@ -28,7 +28,7 @@ before(async () => {
 
 after(async () => {
   await browser?.close();
-  assert.equal(await server?.stop(), 0, 'gochat dev did not end cleanly');
+  assert.equal(await server?.stop(), 0, 'the server did not end cleanly');
 });
 
 const picture = (person, name) => person.page.screenshot({ path: join(artifacts, `${name}.png`) });

@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Two people chat in Chromium against `gochat dev`. Pictures go to e2e/artifacts/browser/.
-# GOCHAT_BIN names the binary (default: target/debug/gochat, built here).
+#
+#   GOCHAT_BIN      the binary (default: target/debug/gochat, built here)
+#   GOCHAT_URL, GOCHAT_NAMESPACE   the page of a cluster instead, and the namespace of its GoChatCluster `chat`; pictures
+#                   go to e2e/artifacts/browser-kubernetes/
+#   run.sh install  only what needs a package registry: where the cluster is reached there may be none
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 root=$(cd ../.. && pwd)
@@ -13,7 +17,7 @@ for program in chromium node npm; do
     exit 0
   fi
 done
-if [ -z "${GOCHAT_BIN:-}" ]; then
+if [ -z "${GOCHAT_BIN:-}${GOCHAT_URL:-}" ] && [ "${1:-}" != install ]; then
   (cd "$root" && cargo build -q -p gochat --bin gochat)
   export GOCHAT_BIN=${CARGO_TARGET_DIR:-$root/target}/debug/gochat
 fi
@@ -22,4 +26,4 @@ if ! cmp -s package-lock.json node_modules/.installed-lock.json; then
   npm ci --no-audit --no-fund --loglevel=error
   cp package-lock.json node_modules/.installed-lock.json
 fi
-exec npm test --silent
+[ "${1:-}" = install ] || exec npm test --silent

@@ -1,13 +1,25 @@
-// `gochat dev` as a child process, with its data in a folder that survives a kill.
+// What serves the page: `gochat dev` as a child process, with its data in a folder that survives a kill; or the gateways
+// of a cluster, where GOCHAT_URL says so.
 
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 const READY_WITHIN_MS = 60_000;
+
+/** Waits until the page is served; `check` may throw to end it sooner. */
+async function untilServed(url, check = () => {}) {
+  const deadline = Date.now() + READY_WITHIN_MS;
+  while (!await fetch(url).then(response => response.ok, () => false)) {
+    check();
+    if (Date.now() > deadline) throw new Error(`${url}: no page in time`);
+    await new Promise(resolve => setTimeout(resolve, 50));
+  }
+}
 
 /** A port that is free now, below the ephemeral range. */
 async function freePort() {
@@ -29,6 +41,7 @@ export class Server {
 
   /** What it prints goes to the file `log`. */
   static async start(log) {
+    if (process.env.GOCHAT_URL) return new Gateways(process.env.GOCHAT_URL, process.env.GOCHAT_NAMESPACE);
     const server = new Server();
     server.#port = await freePort();
     server.#folder = await mkdtemp(join(tmpdir(), 'gochat-browser-'));
@@ -46,12 +59,9 @@ export class Server {
     this.#child = child;
     child.stdout.pipe(this.#log, { end: false });
     child.stderr.pipe(this.#log, { end: false });
-    const deadline = Date.now() + READY_WITHIN_MS;
-    while (!await fetch(this.url).then(response => response.ok, () => false)) {
+    await untilServed(this.url, () => {
       if (child.exitCode !== null) throw new Error(`gochat dev ended with ${child.exitCode}; see its log`);
-      if (Date.now() > deadline) throw new Error('gochat dev did not serve its page in time; see its log');
-      await new Promise(resolve => setTimeout(resolve, 50));
-    }
+    });
   }
 
   /** SIGKILL. */
@@ -69,4 +79,29 @@ export class Server {
     await rm(this.#folder, { recursive: true, force: true });
     return code;
   }
+}
+
+/** The gateways of the GoChatCluster `chat` in a namespace; kubectl's settings are those of the environment. */
+class Gateways {
+  #namespace;
+
+  constructor(url, namespace) {
+    this.url = url;
+    this.#namespace = namespace;
+  }
+
+  async #kubectl(...args) {
+    await promisify(execFile)('kubectl', ['--namespace', this.#namespace, ...args]);
+  }
+
+  /** All at once; the cluster makes new ones by itself. */
+  async kill() {
+    await this.#kubectl('delete', 'pods', '-l', 'gochat.io/cluster=chat,gochat.io/workload=gateway', '--force', '--grace-period=0');
+  }
+
+  async restart() {
+    await untilServed(this.url);
+  }
+
+  async stop() { return 0; }
 }
