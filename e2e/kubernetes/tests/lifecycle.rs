@@ -55,9 +55,17 @@ fn a_deleted_cluster_leaves_nothing_and_its_namespace_goes() -> Result<()> {
     if missing("a_deleted_cluster_leaves_nothing_and_its_namespace_goes") {
         return Ok(());
     }
-    let chat = Chat::create("e2e-deletion", SPEC)?;
+    let chat = Chat::create("e2e-deletion", &format!("  deletion: {{ topics: Delete }}\n{SPEC}"))?;
     chat.ready(Duration::from_secs(180))?;
     chat.kubectl(&["delete", "gochatcluster", Chat::NAME, "--timeout=90s"])?;
+    // Not that it tried: that Kafka said they are gone.
+    let told = || {
+        let selector = "--field-selector=reason=TopicsDeleted";
+        let events = chat.kubectl(&["get", "events", selector, "-o", "yaml"])?;
+        let topic = |name: &&str| events.contains(&format!("e2e-deletion.chat.{name}"));
+        Ok(["upstream", "downstream", "task"].iter().all(topic))
+    };
+    eventually("it is told that the topics are deleted", Duration::from_secs(10), told)?;
     let gone = || {
         let left = chat.get(&[
             "all,configmaps,secrets,roles,rolebindings,networkpolicies,gochatplacements,gochatscalers",
