@@ -22,6 +22,6 @@ fn a_cluster_without_its_kafka_does_not_hold_its_namespace() -> Result<()> {
         Ok(status.contains("KafkaAway"))
     };
     eventually("the broker that is away is told", Duration::from_secs(60), told)?;
-    // A minute for the topics, by default, and some more for the pods.
-    kubectl(&["delete", "namespace", chat.namespace(), "--timeout=120s"]).map(drop)
+    // A minute for the topics, by default, some more for the pods, and Kubernetes looks again in ever longer pauses.
+    kubectl(&["delete", "namespace", chat.namespace(), "--timeout=180s"]).map(drop)
 }
