@@ -18,7 +18,7 @@ scripts/schemas.py || failed+=("schemas")
 gitops/test.sh || failed+=("gitops")
 compose/test.sh || failed+=("compose")
 e2e/browser/run.sh || failed+=("e2e/browser")
-# The faults of pods and nodes take seven minutes more: `make e2e` has them.
+# Versions, operators, pods and nodes that go, an HPA and a browser take longer: `make e2e` has them.
 scripts/e2e.sh --test chat --test lifecycle --test security --test gitops --test balancer || failed+=("e2e/kubernetes")
 # After the cluster, for which helm and the programs of the images were built.
 charts/test.sh || failed+=("charts")

@@ -6,7 +6,7 @@ use futures::Stream;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use gochat_chassis::Shutdown;
 use gochat_core::{MemberId, Workload};
-use gochat_member::Usage;
+use gochat_member::{Usage, report_interval};
 use gochat_proto::ops::operations_server::Operations;
 use gochat_proto::ops::{DrainProgress, DrainRequest, LoadReport, WatchLoadRequest};
 use tonic::{Request, Response, Status, async_trait};
@@ -79,11 +79,8 @@ impl Operations for RepoOperations {
         &self,
         request: Request<WatchLoadRequest>,
     ) -> Result<Response<Self::WatchLoadStream>, Status> {
-        let every = match request.into_inner().interval_ms {
-            0 => 5_000,
-            ms => ms.clamp(500, 60_000),
-        };
-        Ok(Response::new(self.clone().reports(Duration::from_millis(every.into())).boxed()))
+        let every = report_interval(&request.into_inner());
+        Ok(Response::new(self.clone().reports(every).boxed()))
     }
 
     async fn drain(&self, _: Request<DrainRequest>) -> Result<Response<Self::DrainStream>, Status> {

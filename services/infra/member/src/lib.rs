@@ -16,6 +16,6 @@ mod stay;
 
 pub use identity::{advertised, member_id};
 pub use load::{SlotMeter, Usage};
-pub use operations::{Drain, LagOf, Operations};
+pub use operations::{Drain, LagOf, Operations, report_interval};
 pub use peers::{Peer, addresses};
 pub use stay::{ConsumerEnded, Stay};

@@ -133,6 +133,14 @@ impl Operations {
     }
 }
 
+/// How often a load report is asked for: 0.5 to 60 s, 5 s where the request does not say.
+pub fn report_interval(request: &ops::WatchLoadRequest) -> Duration {
+    Duration::from_millis(match request.interval_ms {
+        0 => 5_000,
+        ms => ms.clamp(500, 60_000).into(),
+    })
+}
+
 #[async_trait]
 impl ops::operations_server::Operations for Operations {
     type WatchLoadStream = stream::BoxStream<'static, Result<ops::LoadReport, Status>>;
@@ -142,11 +150,8 @@ impl ops::operations_server::Operations for Operations {
         &self,
         request: Request<ops::WatchLoadRequest>,
     ) -> Result<Response<Self::WatchLoadStream>, Status> {
-        let every = match request.into_inner().interval_ms {
-            0 => 5_000,
-            ms => ms.clamp(500, 60_000),
-        };
-        Ok(Response::new(self.clone().reports(Duration::from_millis(every.into())).boxed()))
+        let every = report_interval(&request.into_inner());
+        Ok(Response::new(self.clone().reports(every).boxed()))
     }
 
     async fn drain(&self, _: Request<ops::DrainRequest>) -> Result<Response<Self::DrainStream>, Status> {
