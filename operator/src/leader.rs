@@ -162,19 +162,24 @@ impl Elector {
     }
 
     /// Gives it back, so that the next one need not wait. Only when nothing of this process writes any more.
-    pub async fn release(mut self) {
+    pub async fn release(self) {
         self.deadline.send_replace(None);
         metrics::gauge!("gochat_operator_leader").set(0.0);
-        let Some((mut lease, _)) = self.seen.take() else { return };
-        let spec = lease.spec.get_or_insert_default();
-        if spec.holder_identity.as_deref() != Some(&self.identity) {
-            return;
+        if let Err(error) = self.give_back().await {
+            tracing::warn!(%error, "the lease was not released: the next leader waits for its end");
         }
+    }
+
+    async fn give_back(&self) -> kube::Result<()> {
+        // Read anew: a renewal that was dropped half-way may have arrived.
+        let Some(mut lease) = self.api.get_opt(&self.config.name).await? else { return Ok(()) };
+        if holder(&lease) != self.identity {
+            return Ok(());
+        }
+        let spec = lease.spec.get_or_insert_default();
         spec.holder_identity = Some(String::new());
         spec.lease_duration_seconds = Some(1);
-        if let Err(error) = self.api.replace(&self.config.name, &PostParams::default(), &lease).await {
-            tracing::debug!(%error, "the lease was not released");
-        }
+        self.api.replace(&self.config.name, &PostParams::default(), &lease).await.map(drop)
     }
 
     /// Takes or renews it: `None`. Or says who holds it.

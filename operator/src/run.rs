@@ -150,7 +150,7 @@ async fn lead(
     let views = Views::new(wakeups.clone());
     let live = Live::new(client.clone(), events.clone(), views.clone(), kafka.clone());
     tasks.spawn(live.clone().run(scopes.clone()));
-    let _stop = StopLive(live.clone());
+    let stop = StopLive(live.clone());
     tokio::select! {
         () = watches.complete() => {}
         () = shutdown.wait() => return Ok(()),
@@ -176,9 +176,9 @@ async fn lead(
         scopes.iter().map(|scope| control(&client, scope, &wakeups, &context, shutdown)).unzip();
     tasks.spawn(sweep(Arc::clone(&context), stores));
     join_all(controllers).await;
-    // What was decided last is told: the recorder ends with its last user.
+    // What was decided last is told: the recorder ends with its last user, and both of these are.
     tasks.shutdown().await;
-    drop(context);
+    drop((context, stop));
     let _ = tokio::time::timeout(DRAIN, telling.join_all()).await;
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use gochat_operator::leader::LeaderConfig;
 use gochat_operator::run::Settings;
@@ -81,8 +81,10 @@ async fn a_leader_whose_lease_was_stolen_writes_nothing_after_its_deadline() {
     world.api::<Lease>().patch(LEASE, &PatchParams::default(), &Patch::Merge(&free)).await.unwrap();
     until_held_by(&world, "first").await;
     world.there::<Service>("sample-gateway").await;
+    let stopped = Instant::now();
     operator.stop().await;
     assert_eq!(holder(&world).await, "", "an operator that is stopped gives the lease back");
+    assert!(stopped.elapsed() < Duration::from_secs(4), "after {:?}", stopped.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]
