@@ -5,16 +5,20 @@ mod support;
 
 use std::time::Duration;
 
-use gochat_crds::GoChatCluster;
+use gochat_crds::{GoChatCluster, GoChatScaler};
 use gochat_engines::{Engine, Kafka};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, ListParams};
-use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde_json::{Value, json};
+use support::kubelet::Kubelet;
 use support::{World, eventually};
+use tokio::task::JoinHandle;
 
 struct Broker {
     kafka: Kafka,
@@ -24,11 +28,7 @@ struct Broker {
 impl Broker {
     async fn start() -> Self {
         let kafka = Kafka::start().await.unwrap();
-        let admin = ClientConfig::new()
-            .set("bootstrap.servers", kafka.address())
-            .set("allow.auto.create.topics", "false")
-            .create()
-            .unwrap();
+        let admin = clients(&kafka).create().unwrap();
         Self { kafka, admin }
     }
 
@@ -46,6 +46,32 @@ impl Broker {
         assert!(made[0].is_ok(), "{made:?}");
     }
 
+    /// Fills the first partition.
+    async fn produce(&self, topic: &str, records: usize) {
+        let producer: FutureProducer = clients(&self.kafka).create().unwrap();
+        let sent = (0..records).map(|_| {
+            let record = FutureRecord::<(), _>::to(topic).partition(0).payload("a");
+            producer.send_result(record).unwrap()
+        });
+        for sent in sent.collect::<Vec<_>>() {
+            sent.await.unwrap().unwrap();
+        }
+    }
+
+    /// Commits so many records a second of the first partition, until it is aborted.
+    fn consume(&self, topic: &str, group: &str, a_second: i64) -> JoinHandle<()> {
+        let consumer: BaseConsumer = clients(&self.kafka).set("group.id", group).create().unwrap();
+        let topic = topic.to_owned();
+        tokio::spawn(async move {
+            for second in 1.. {
+                let mut offsets = TopicPartitionList::new();
+                offsets.add_partition_offset(&topic, 0, Offset::Offset(second * a_second)).unwrap();
+                consumer.commit(&offsets, CommitMode::Async).unwrap();
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        })
+    }
+
     /// Some settings of a topic.
     async fn settings<const N: usize>(&self, topic: &str, keys: [&str; N]) -> [String; N] {
         let topic = ResourceSpecifier::Topic(topic);
@@ -53,6 +79,12 @@ impl Broker {
             self.admin.describe_configs([&topic], &AdminOptions::new()).await.unwrap().remove(0).unwrap();
         keys.map(|key| found.get(key).unwrap().value.clone().unwrap())
     }
+}
+
+fn clients(kafka: &Kafka) -> ClientConfig {
+    let mut settings = ClientConfig::new();
+    settings.set("bootstrap.servers", kafka.address()).set("allow.auto.create.topics", "false");
+    settings
 }
 
 async fn start(test: &str) -> Option<(World, Broker)> {
@@ -171,6 +203,39 @@ async fn what_a_broker_refuses_is_told_in_its_own_words() {
     let conditions = found.status.unwrap().conditions;
     let message = &conditions.iter().find(|c| c.reason == "TopicsRefused").unwrap().message;
     assert!(message.contains("replication factor"), "{message}");
+    operator.stop().await;
+}
+
+/// The pods are ready and answer nobody; their group commits 100 records a second of 20,000.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_that_no_pod_reports_is_read_from_the_broker_and_asks_for_more_pods() {
+    let Some((world, broker)) = start("kafka-backlog").await else { return };
+    let _kubelet = Kubelet::start(world.client.clone(), &world.namespace);
+    let operator = world.operator().await;
+    world.stores("sample").await;
+    let scaled = |value: &mut Value| {
+        value["spec"]["kafka"]["topics"] =
+            json!({ "replication": 1, "prefix": "chat", "upstream": { "partitions": { "min": 4 } } });
+        value["spec"]["logic"] =
+            json!({ "autoscaling": { "min": 1, "max": 4, "targets": { "drainTime": "10s" } } });
+    };
+    world.apply("sample", &broker.kafka.address(), scaled).await;
+    world.condition("sample", "Ready", "True", None).await;
+
+    broker.produce("chat.upstream", 20_000).await;
+    let working = broker.consume("chat.upstream", "logic", 100);
+    let scaler = world.api::<GoChatScaler>();
+    eventually("four pods of logic are asked for", || async {
+        let scaler = scaler.get("sample-logic").await.map_err(|error| error.to_string())?;
+        if scaler.spec.replicas == Some(4) { Ok(()) } else { Err(format!("{:?}", scaler.spec)) }
+    })
+    .await;
+    working.abort();
+    let notes = event(&world, "Scaled").await;
+    assert!(
+        notes.iter().any(|note| note.starts_with("logic 1 → 4: ") && note.contains("waiting")),
+        "{notes:?}"
+    );
     operator.stop().await;
 }
 
