@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 async fn cluster() -> Result<&'static Cluster> {
     static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
-    let more = json!({ "logic": { "max_text_bytes": 16384 }, "gateway": {
+    let more = json!({ "gateway": {
         "limits": { "frame_bytes": 32768, "rate_refusals": 200, "outbox_bytes": 32768, "outbox_full": "1s", "hello_timeout": "2s" },
     } });
     CLUSTER.get_or_try_init(|| Cluster::start_with("bad-input", Size::default(), &more)).await

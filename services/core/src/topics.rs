@@ -1,4 +1,7 @@
-//! The log's topics.
+//! The log's topics: what they are called and how many partitions they have. All services of a cluster have to agree on
+//! both, so both have one home in the settings, from which every service is given them.
+
+use crate::SlotCount;
 
 /// The topics of one cluster; `prefix` keeps several clusters on one Kafka apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,4 +27,15 @@ impl Topics {
             dead_letter: name("dead-letter"),
         }
     }
+}
+
+/// How many slots each placed workload has, which are the partitions of its topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slots {
+    /// Gateway shards: partitions of `downstream`. Never changed in a cluster's life.
+    pub shards: SlotCount,
+    /// Partitions of `upstream`.
+    pub upstream: SlotCount,
+    /// Partitions of `task`.
+    pub task: SlotCount,
 }

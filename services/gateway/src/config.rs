@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use gochat_core::{SlotCount, SlotCountError};
+use gochat_core::MAX_TEXT_BYTES;
 use serde::{Deserialize, Serialize};
 
 /// Settings of one gateway.
@@ -18,14 +18,6 @@ pub struct Config {
     pub advertise: String,
     /// Unique name of this member; empty: `gateway-<hostname>-<pid>`.
     pub member: String,
-    /// Number of gateway shards, 1 to 4,096; never changed in a running cluster.
-    pub shards: u32,
-    /// Number of partitions of the upstream topic, 1 to 4,096.
-    pub upstream_partitions: u32,
-    /// Number of partitions of the task topic, 1 to 4,096.
-    pub task_partitions: u32,
-    /// Topics are named `<topic_prefix>.upstream` and so on; as in `mq.prefix`.
-    pub topic_prefix: String,
     /// Write a push record for recipients without a session. Off unless the task service has a push sink.
     pub push_enabled: bool,
     /// Time of one call to logic, 100 ms to 60 s.
@@ -108,10 +100,6 @@ impl Default for Config {
             grpc_listen: (Ipv4Addr::UNSPECIFIED, 9003).into(),
             advertise: String::new(),
             member: String::new(),
-            shards: 64,
-            upstream_partitions: 16,
-            task_partitions: 16,
-            topic_prefix: "gochat".into(),
             push_enabled: false,
             call_timeout: Duration::from_secs(5),
             heartbeat_interval: Duration::from_secs(25),
@@ -131,7 +119,7 @@ impl Default for Limits {
             connections_per_user: 16,
             hello_timeout: Duration::from_secs(5),
             frame_bytes: 64 * 1024,
-            text_bytes: 16 * 1024,
+            text_bytes: MAX_TEXT_BYTES,
             messages_per_second: 50,
             user_messages_per_second: 100,
             burst_seconds: 2,
@@ -147,23 +135,5 @@ impl Default for Limits {
             outbox_full: Duration::from_secs(10),
             relay_bytes: 16 * 1024 * 1024,
         }
-    }
-}
-
-/// The slot counts of a configuration, checked.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Slots {
-    pub(crate) shards: SlotCount,
-    pub(crate) upstream: SlotCount,
-    pub(crate) task: SlotCount,
-}
-
-impl Config {
-    pub(crate) fn slots(&self) -> Result<Slots, SlotCountError> {
-        Ok(Slots {
-            shards: SlotCount::new(self.shards)?,
-            upstream: SlotCount::new(self.upstream_partitions)?,
-            task: SlotCount::new(self.task_partitions)?,
-        })
     }
 }

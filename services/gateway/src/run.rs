@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use gochat_chassis::{Check, Health, Shutdown, grpc};
 use gochat_coord::{Coord, Member, Owners};
-use gochat_core::{MemberId, Topics, Workload};
+use gochat_core::{MAX_TEXT_BYTES, MemberId, Slots, Topics, Workload};
 use gochat_member::{Drain, SlotMeter};
 use gochat_mq::Mq;
 use gochat_proto::gateway::relay_server::RelayServer;
@@ -40,6 +40,10 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Deps {
     /// The log.
     pub mq: Mq,
+    /// What its topics are called.
+    pub topics: Topics,
+    /// How many partitions they have.
+    pub slots: Slots,
     /// A session of its own: this member's lease.
     pub coord: Coord,
     /// Of the process.
@@ -64,6 +68,11 @@ pub struct Bound {
 impl Bound {
     /// Takes the configured addresses.
     pub async fn bind(config: Config, deps: Deps) -> anyhow::Result<Self> {
+        let text_bytes = config.limits.text_bytes;
+        ensure!(
+            text_bytes <= MAX_TEXT_BYTES,
+            "gateway.limits.text_bytes is {text_bytes}: must be at most {MAX_TEXT_BYTES}, which is what the database takes"
+        );
         let on = |address: SocketAddr| move || format!("gateway: listen on {address}");
         let http = listen_for_clients(config.listen, config.limits.socket_send_bytes)
             .with_context(on(config.listen))?;
@@ -81,9 +90,8 @@ impl Bound {
 
     /// Serves until shutdown begins; then empties the gateway.
     pub async fn serve(self, shutdown: Shutdown) -> anyhow::Result<()> {
-        let Self { config, deps: Deps { mq, coord, .. }, member, http, grpc, ready: check } = self;
-        let slots = config.slots().context("gateway: slots")?;
-        let topics = Topics::new(&config.topic_prefix);
+        let Self { config, deps: Deps { mq, topics, slots, coord, .. }, member, http, grpc, ready: check } =
+            self;
         let metrics = Arc::new(Metrics::new(member.as_str()));
         let home = Home::new(member.clone(), slots.shards, config.limits.relay_bytes, Arc::clone(&metrics));
         // Things that sockets need outlive the shutdown's beginning: they stop when the sockets are gone.

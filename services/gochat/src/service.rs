@@ -64,23 +64,24 @@ async fn serve(
         return started(starting, Box::pin(gochat_repo::run(settings.repo, deps, shutdown.clone()))).await;
     }
     let mq = Mq::connect(&settings.mq).await?;
-    let topics = settings.topics.specs(&settings.mq.prefix);
-    if wait_for("log", health, shutdown, || mq.ensure_topics(&topics)).await.is_none() {
+    let (topics, slots) = (settings.topic_names(), settings.topics.slots()?);
+    let specs = settings.topics.specs(topics.clone());
+    if wait_for("log", health, shutdown, || mq.ensure_topics(&specs)).await.is_none() {
         return Ok(());
     }
     let health = health.clone();
     match workload {
         Workload::Gateway => {
-            let deps = gochat_gateway::Deps { mq, coord, health };
+            let deps = gochat_gateway::Deps { mq, topics, slots, coord, health };
             started(starting, Box::pin(gochat_gateway::run(settings.gateway, deps, shutdown.clone()))).await
         }
         Workload::Logic => {
             let cache = CacheLayer::connect(&settings.cache).await?;
-            let deps = gochat_logic::Deps { mq, cache, coord, health };
+            let deps = gochat_logic::Deps { mq, topics, slots, cache, coord, health };
             started(starting, Box::pin(gochat_logic::run(settings.logic, deps, shutdown.clone()))).await
         }
         Workload::Task | Workload::Repo => {
-            let deps = gochat_task::Deps { mq, coord, health };
+            let deps = gochat_task::Deps { mq, topics, slots, coord, health };
             started(starting, Box::pin(gochat_task::run(settings.task, deps, shutdown.clone()))).await
         }
     }

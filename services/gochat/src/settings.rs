@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use gochat_chassis::config::{self, Sources};
 use gochat_chassis::telemetry::TelemetryConfig;
-use gochat_core::{SlotCount, Topics, Workload};
+use gochat_core::{SlotCount, Slots, Topics, Workload};
 use gochat_mq::TopicSpec;
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +68,7 @@ impl Default for AdminConfig {
     }
 }
 
-/// The sizes of the log's topics: the same for all services of a cluster.
+/// The sizes of the log's topics: the same for all services of a cluster, which have no sizes of their own.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct TopicsConfig {
@@ -89,9 +89,19 @@ impl Default for TopicsConfig {
 }
 
 impl TopicsConfig {
-    /// The topics that should exist under a prefix.
-    pub(crate) fn specs(&self, prefix: &str) -> Vec<TopicSpec> {
-        let Topics { upstream, downstream, task, dead_letter } = Topics::new(prefix);
+    /// The sizes, for every service.
+    pub(crate) fn slots(&self) -> anyhow::Result<Slots> {
+        let count = |key: &str, count| SlotCount::new(count).with_context(|| format!("topics.{key}"));
+        Ok(Slots {
+            shards: count("shards", self.shards)?,
+            upstream: count("upstream_partitions", self.upstream_partitions)?,
+            task: count("task_partitions", self.task_partitions)?,
+        })
+    }
+
+    /// The topics that should exist.
+    pub(crate) fn specs(&self, names: Topics) -> Vec<TopicSpec> {
+        let Topics { upstream, downstream, task, dead_letter } = names;
         [
             (upstream, self.upstream_partitions),
             (downstream, self.shards),
@@ -108,8 +118,8 @@ impl Settings {
     /// From a command's flags; `before` are flags that the user's own override.
     pub(crate) fn load(args: &SettingsArgs, before: Vec<(String, String)>) -> anyhow::Result<Self> {
         let sets = before.into_iter().chain(args.sets.iter().cloned()).collect();
-        let mut settings: Self = config::load(&Sources::of_process(args.config.clone(), "GOCHAT", sets))?;
-        settings.share()?;
+        let settings: Self = config::load(&Sources::of_process(args.config.clone(), "GOCHAT", sets))?;
+        settings.topics.slots()?;
         Ok(settings)
     }
 
@@ -118,42 +128,9 @@ impl Settings {
         Ok(config::print(self)?)
     }
 
-    /// Gives each service what all have to agree on: sizes and names of the topics.
-    fn share(&mut self) -> anyhow::Result<()> {
-        let TopicsConfig { shards, upstream_partitions, task_partitions, .. } = self.topics;
-        for (key, count) in [
-            ("shards", shards),
-            ("upstream_partitions", upstream_partitions),
-            ("task_partitions", task_partitions),
-        ] {
-            SlotCount::new(count).with_context(|| format!("topics.{key}"))?;
-        }
-        let (gateway, logic, task) = (&mut self.gateway, &mut self.logic, &mut self.task);
-        agree("gateway.shards", "topics.shards", &mut gateway.shards, &shards, &64)?;
-        agree("logic.shards", "topics.shards", &mut logic.shards, &shards, &64)?;
-        agree("task.shards", "topics.shards", &mut task.shards, &shards, &64)?;
-        for (key, field) in [
-            ("gateway.upstream_partitions", &mut gateway.upstream_partitions),
-            ("logic.upstream_partitions", &mut logic.upstream_partitions),
-        ] {
-            agree(key, "topics.upstream_partitions", field, &upstream_partitions, &16)?;
-        }
-        for (key, field) in [
-            ("gateway.task_partitions", &mut gateway.task_partitions),
-            ("logic.task_partitions", &mut logic.task_partitions),
-            ("task.task_partitions", &mut task.task_partitions),
-        ] {
-            agree(key, "topics.task_partitions", field, &task_partitions, &16)?;
-        }
-        let prefix = &self.mq.prefix;
-        for (key, field) in [
-            ("gateway.topic_prefix", &mut gateway.topic_prefix),
-            ("logic.topic_prefix", &mut logic.topic_prefix),
-            ("task.topic_prefix", &mut task.topic_prefix),
-        ] {
-            agree(key, "mq.prefix", field, prefix, &"gochat".to_owned())?;
-        }
-        Ok(())
+    /// What the topics are called, for every service.
+    pub(crate) fn topic_names(&self) -> Topics {
+        Topics::new(&self.mq.prefix)
     }
 
     /// A service of its own finds the others through engines that all of them reach.
@@ -173,23 +150,6 @@ impl Settings {
     }
 }
 
-/// Two names of one setting: a service's own stays as it is by default, or says the same.
-fn agree<T: Clone + PartialEq + std::fmt::Display>(
-    key: &str,
-    shared_key: &str,
-    field: &mut T,
-    shared: &T,
-    default: &T,
-) -> anyhow::Result<()> {
-    if *field != *shared && *field != *default {
-        bail!(
-            "{key} is {field}, but {shared_key} is {shared}: all services have to agree, set {shared_key} only"
-        );
-    }
-    *field = shared.clone();
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,12 +160,11 @@ mod tests {
     }
 
     #[test]
-    fn all_services_get_the_sizes_and_names_of_the_topics() {
+    fn the_topics_have_one_size_and_one_name_for_all_services() {
         let settings = with(&["topics.shards=16", "topics.task_partitions=8", "mq.prefix=a"]).unwrap();
-        assert_eq!((settings.gateway.shards, settings.logic.shards, settings.task.shards), (16, 16, 16));
-        assert_eq!((settings.logic.task_partitions, settings.task.task_partitions), (8, 8));
-        assert_eq!(settings.gateway.topic_prefix, "a");
-        let specs = settings.topics.specs(&settings.mq.prefix);
+        let slots = settings.topics.slots().unwrap();
+        assert_eq!((slots.shards.get(), slots.upstream.get(), slots.task.get()), (16, 16, 8));
+        let specs = settings.topics.specs(settings.topic_names());
         let sizes: Vec<_> = specs.iter().map(|s| (s.name.as_str(), s.partitions)).collect();
         assert_eq!(sizes, [("a.upstream", 16), ("a.downstream", 16), ("a.task", 8), ("a.dead-letter", 1)]);
     }
@@ -213,8 +172,7 @@ mod tests {
     #[test]
     fn a_service_can_not_have_a_size_of_its_own() {
         let error = with(&["gateway.shards=32"]).err().unwrap().to_string();
-        assert!(error.contains("set topics.shards only"), "{error}");
-        assert!(with(&["gateway.shards=32", "topics.shards=32"]).is_ok());
+        assert!(error.contains("gateway.shards"), "{error}");
         let error = format!("{:#}", with(&["topics.shards=0"]).err().unwrap());
         assert_eq!(error, "topics.shards: 0 slots: must be 1 to 4096");
     }

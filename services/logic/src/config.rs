@@ -5,7 +5,6 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gochat_core::{SlotCount, SlotCountError};
 use serde::{Deserialize, Serialize};
 
 /// Settings of the business service.
@@ -18,20 +17,10 @@ pub struct Config {
     pub advertise: String,
     /// Unique member id, at most 63 bytes; empty: `logic-<hostname>-<pid>`.
     pub member: String,
-    /// Topics are named `<topic_prefix>.upstream` and so on; as in `mq.prefix`.
-    pub topic_prefix: String,
-    /// Gateway shards: partitions of `downstream`, 1 to 4,096. Never changed in a cluster's life.
-    pub shards: u32,
-    /// Partitions of `upstream`, 1 to 4,096.
-    pub upstream_partitions: u32,
-    /// Partitions of `task`, 1 to 4,096.
-    pub task_partitions: u32,
     /// A conversation of more members is fanned out by task; 1 to 10,000.
     pub fanout_threshold: u32,
     /// Most members of a group; 2 to 100,000.
     pub max_group_members: u32,
-    /// Longest text of a message in bytes; 1 to 65,536.
-    pub max_text_bytes: usize,
     /// Most member ids kept in the local cache of member lists.
     pub cached_members: u64,
     /// After which a call to repo is given up (and retried where that is safe).
@@ -50,13 +39,8 @@ impl Default for Config {
             listen: SocketAddr::from(([0, 0, 0, 0], 9001)),
             advertise: String::new(),
             member: String::new(),
-            topic_prefix: "gochat".into(),
-            shards: 64,
-            upstream_partitions: 16,
-            task_partitions: 16,
             fanout_threshold: 500,
             max_group_members: 100_000,
-            max_text_bytes: 16 * 1024,
             cached_members: 4_000_000,
             repo_timeout: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(10),
@@ -114,36 +98,18 @@ impl Default for AuthConfig {
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages say it")]
 pub enum ConfigError {
-    #[error("logic.{field}: {source}")]
-    Slots { field: &'static str, source: SlotCountError },
     #[error("logic.{field} = {value}: must be {range}")]
     Range { field: &'static str, value: String, range: String },
 }
 
-/// The numbers of slots, checked.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Slots {
-    pub(crate) shards: SlotCount,
-    pub(crate) upstream: SlotCount,
-    pub(crate) task: SlotCount,
-}
-
 impl Config {
     /// Checks ranges; what passes is used as it is.
-    pub(crate) fn check(&self) -> Result<Slots, ConfigError> {
-        let slots =
-            |field, count| SlotCount::new(count).map_err(|source| ConfigError::Slots { field, source });
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
         in_range("fanout_threshold", self.fanout_threshold, 1..=10_000)?;
         in_range("max_group_members", self.max_group_members, 2..=100_000)?;
-        in_range("max_text_bytes", self.max_text_bytes, 1..=65_536)?;
         let auth = &self.auth;
         in_range("auth.password_memory_kib", auth.password_memory_kib, 8_192..=1_048_576)?;
-        in_range("auth.password_passes", auth.password_passes, 1..=10)?;
-        Ok(Slots {
-            shards: slots("shards", self.shards)?,
-            upstream: slots("upstream_partitions", self.upstream_partitions)?,
-            task: slots("task_partitions", self.task_partitions)?,
-        })
+        in_range("auth.password_passes", auth.password_passes, 1..=10)
     }
 }
 

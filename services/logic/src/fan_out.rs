@@ -95,13 +95,12 @@ pub(crate) fn encode(frame: Frame) -> Bytes {
 mod tests {
     use std::collections::BTreeMap;
 
-    use gochat_core::{SlotCount, Topics};
+    use gochat_core::{SlotCount, Slots, Topics};
     use gochat_mq::{Mq, MqConfig};
     use gochat_proto::client;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::config::Slots;
 
     fn log(shards: u32) -> Log {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -28,7 +28,7 @@ use anyhow::Context;
 use gochat_cache::CacheLayer;
 use gochat_chassis::{Health, Shutdown};
 use gochat_coord::{Coord, Member};
-use gochat_core::{Topics, Workload};
+use gochat_core::{Slots, Topics, Workload};
 use gochat_member::{Drain, Operations, SlotMeter, Stay};
 use gochat_mq::Mq;
 use gochat_pipeline::{Patience, Pipeline, Writer};
@@ -51,6 +51,10 @@ const POLL: usize = 500;
 pub struct Deps {
     /// The log.
     pub mq: Mq,
+    /// What its topics are called.
+    pub topics: Topics,
+    /// How many partitions they have.
+    pub slots: Slots,
     /// Sessions go through it.
     pub cache: CacheLayer,
     /// In dev: a session of its own for each logic of the process.
@@ -64,8 +68,8 @@ pub struct Deps {
 /// # Errors
 /// Settings that can't be used, a port that can't be bound, and coordination that refuses the member.
 pub async fn run(config: Config, deps: Deps, shutdown: Shutdown) -> anyhow::Result<()> {
-    let slots = config.check()?;
-    let Deps { mq, cache, coord, health } = deps;
+    config.check()?;
+    let Deps { mq, topics, slots, cache, coord, health } = deps;
     let check = health.check("logic");
     // A rate has to see the zero before the first.
     metrics::counter!("gochat_logic_dead_letters_total").increment(0);
@@ -76,7 +80,6 @@ pub async fn run(config: Config, deps: Deps, shutdown: Shutdown) -> anyhow::Resu
             .spawn("token-keys", keys.clone().follow(path.clone(), config.auth.keys_poll, shutdown.clone()));
     }
     let passwords = auth::Passwords::new(&config.auth).await?;
-    let topics = Topics::new(&config.topic_prefix);
     let log = log::Log::new(Writer::new(mq.producer().context("log producer")?), &topics, slots);
     let repo = repo_clients::Repo::connect(&coord, config.repo_timeout, &shutdown);
     let ids = Snowflake::lease(&coord).await.context("worker id")?;
@@ -143,7 +146,6 @@ pub async fn run(config: Config, deps: Deps, shutdown: Shutdown) -> anyhow::Resu
             log,
             ids,
             patience: Patience::new(shutdown.clone(), check.clone()),
-            max_text_bytes: config.max_text_bytes,
             topic: topics.upstream,
         },
         poll: POLL,

@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gochat_core::{ConversationId, Slot, Topics};
+use gochat_core::{ConversationId, Slot, Slots, Topics};
 use gochat_mq::Record;
 use gochat_pipeline::Writer;
 use gochat_proto::events;
 use prost::Message as _;
-
-use crate::config::Slots;
 
 /// A header of few bytes.
 pub(crate) type Header = (&'static str, Bytes);

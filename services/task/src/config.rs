@@ -5,7 +5,6 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gochat_core::{SlotCount, SlotCountError};
 use serde::{Deserialize, Serialize};
 
 /// Settings of large-group fan-out, jobs and push.
@@ -18,12 +17,6 @@ pub struct Config {
     pub advertise: String,
     /// Unique member id, at most 63 bytes; empty: `task-<hostname>-<pid>`.
     pub member: String,
-    /// Topics are named `<topic_prefix>.task` and so on; as in `mq.prefix`.
-    pub topic_prefix: String,
-    /// Gateway shards: partitions of `downstream`, 1 to 4,096. Never changed in a cluster's life.
-    pub shards: u32,
-    /// Partitions of `task`, 1 to 4,096.
-    pub task_partitions: u32,
     /// Most member ids kept in the local cache of member lists.
     pub cached_members: u64,
     /// After which a call to repo is given up and tried again.
@@ -44,9 +37,6 @@ impl Default for Config {
             listen: SocketAddr::from(([0, 0, 0, 0], 9004)),
             advertise: String::new(),
             member: String::new(),
-            topic_prefix: "gochat".into(),
-            shards: 64,
-            task_partitions: 16,
             cached_members: 4_000_000,
             repo_timeout: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(10),
@@ -127,24 +117,19 @@ impl Default for PushConfig {
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages say it")]
 pub enum ConfigError {
-    #[error("task.{field}: {source}")]
-    Slots { field: &'static str, source: SlotCountError },
     #[error("task.{field} = {value}: must be {range}")]
     Range { field: &'static str, value: String, range: String },
 }
 
 impl Config {
-    /// Checks ranges; gives shards and task partitions.
-    pub(crate) fn check(&self) -> Result<(SlotCount, SlotCount), ConfigError> {
-        let slots =
-            |field, count| SlotCount::new(count).map_err(|source| ConfigError::Slots { field, source });
+    /// Checks ranges; what passes is used as it is.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let (jobs, push) = (&self.jobs, &self.push);
         in_range("jobs.retention_batch", jobs.retention_batch, 1..=10_000)?;
         in_range("jobs.top_groups", jobs.top_groups, 0..=100)?;
         in_range("push.max_attempts", push.max_attempts, 1..=10)?;
         in_range("push.parallel", push.parallel, 1..=1_000)?;
-        in_range("push.queue", push.queue, 1..=100_000)?;
-        Ok((slots("shards", self.shards)?, slots("task_partitions", self.task_partitions)?))
+        in_range("push.queue", push.queue, 1..=100_000)
     }
 }
 

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use gochat_chassis::{Health, Shutdown};
 use gochat_coord::{Coord, Member};
-use gochat_core::{Topics, Workload};
+use gochat_core::{Slots, Topics, Workload};
 use gochat_member::{Drain, Operations, Peer, SlotMeter, Stay};
 use gochat_mq::Mq;
 use gochat_pipeline::{Patience, Pipeline, Writer};
@@ -35,6 +35,10 @@ const POLL: usize = 16;
 pub struct Deps {
     /// The log.
     pub mq: Mq,
+    /// What its topics are called.
+    pub topics: Topics,
+    /// How many partitions they have.
+    pub slots: Slots,
     /// In dev: a session of its own for each task of the process.
     pub coord: Coord,
     /// Where readiness is reported.
@@ -46,12 +50,11 @@ pub struct Deps {
 /// # Errors
 /// Settings that can't be used, a port that can't be bound, and coordination that refuses the member.
 pub async fn run(config: Config, deps: Deps, shutdown: Shutdown) -> anyhow::Result<()> {
-    let (shards, slots) = config.check()?;
-    let Deps { mq, coord, health } = deps;
+    config.check()?;
+    let Deps { mq, topics, slots, coord, health } = deps;
     let check = health.check("task");
     // An alert on a rate has to see the zero before the first.
     metrics::counter!("gochat_task_dead_letters_total").increment(0);
-    let topics = Topics::new(&config.topic_prefix);
     let repo = Peer::connect(&coord, Workload::Repo, config.repo_timeout, &shutdown);
     let writer = Writer::new(mq.producer().context("log producer")?);
     let consumer = Arc::new(mq.consumer("task", &topics.task).context("task consumer")?);
@@ -66,12 +69,12 @@ pub async fn run(config: Config, deps: Deps, shutdown: Shutdown) -> anyhow::Resu
         address: gochat_member::advertised(&config.advertise, listener.local_addr()?),
         draining: false,
     };
-    let meter = SlotMeter::new(slots);
+    let meter = SlotMeter::new(slots.task);
     let drain = Drain::new();
     let operations = Operations {
         member: member.id.clone(),
         workload: Workload::Task,
-        slots,
+        slots: slots.task,
         placement: coord.placement(Workload::Task),
         meter: meter.clone(),
         lag: Arc::new({
@@ -88,14 +91,14 @@ pub async fn run(config: Config, deps: Deps, shutdown: Shutdown) -> anyhow::Resu
     let serving = tokio::spawn(gochat_chassis::grpc::serve(listener, routes, shutdown.clone()));
 
     let membership = coord.join(member.clone()).await.context("join as task")?;
-    let members = members::Members::new(repo.clone(), shards, config.cached_members);
+    let members = members::Members::new(repo.clone(), slots.shards, config.cached_members);
     let patience = Patience::new(shutdown.clone(), check.clone());
     let pipeline = Pipeline {
-        process: worker::Worker::new(topics, shards, members, patience, pusher),
+        process: worker::Worker::new(topics, slots.shards, members, patience, pusher),
         poll: POLL,
         writer,
         consumer,
-        ownership: coord.ownership(Workload::Task, slots, member.id.clone()),
+        ownership: coord.ownership(Workload::Task, slots.task, member.id.clone()),
         meter,
         shutdown: shutdown.clone(),
     };

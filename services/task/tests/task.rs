@@ -19,7 +19,7 @@ use std::time::Duration;
 use axum::http::{HeaderMap, StatusCode};
 use gochat_chassis::{Health, Shutdown};
 use gochat_coord::{Coord, CoordConfig, Member, Membership};
-use gochat_core::{MemberId, SlotCount, Topics, UserId, Workload};
+use gochat_core::{MemberId, SlotCount, Slots, Topics, UserId, Workload};
 use gochat_mq::{Consumer, Mq, MqConfig, Producer, Record, TopicSpec};
 use gochat_proto::events::{DeadLetter, Downstream, FanOut, Origin, Push, PushHint, Task, task};
 use gochat_proto::repo::conversation_repo_server::ConversationRepoServer;
@@ -96,16 +96,18 @@ impl Cluster {
     }
 
     fn task(&self, member: &str, change: impl FnOnce(&mut Config)) -> Running {
-        let mut config = Config {
-            listen: "127.0.0.1:0".parse().unwrap(),
-            member: member.into(),
-            shards: SHARDS,
-            task_partitions: 1,
-            ..Config::default()
-        };
+        let mut config =
+            Config { listen: "127.0.0.1:0".parse().unwrap(), member: member.into(), ..Config::default() };
         change(&mut config);
         let shutdown = Shutdown::new();
-        let deps = Deps { mq: self.mq.clone(), coord: self.coord.session(), health: Health::new() };
+        let (one, shards) = (SlotCount::new(1).unwrap(), SlotCount::new(SHARDS).unwrap());
+        let deps = Deps {
+            mq: self.mq.clone(),
+            topics: self.topics.clone(),
+            slots: Slots { shards, upstream: one, task: one },
+            coord: self.coord.session(),
+            health: Health::new(),
+        };
         Running { task: tokio::spawn(gochat_task::run(config, deps, shutdown.clone())), shutdown }
     }
 

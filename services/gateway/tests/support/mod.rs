@@ -18,7 +18,7 @@ use std::time::Duration;
 use futures::{SinkExt as _, StreamExt as _};
 use gochat_chassis::{Health, Shutdown, grpc};
 use gochat_coord::{Coord, CoordConfig, Member, Membership};
-use gochat_core::{Epoch, MemberId, Placement, Slot, SlotCount, Topics, UserId, Workload};
+use gochat_core::{Epoch, MemberId, Placement, Slot, SlotCount, Slots, Topics, UserId, Workload};
 use gochat_gateway::{Bound, Config, Deps};
 use gochat_mq::{Mq, MqConfig, Producer, Record, TopicSpec};
 use gochat_proto::client::{ClientFrame, Hello, ServerFrame, Welcome, client_frame, server_frame};
@@ -106,9 +106,6 @@ impl World {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             grpc_listen: (Ipv4Addr::LOCALHOST, 0).into(),
             member: member.to_string(),
-            shards: SHARDS,
-            upstream_partitions: 4,
-            task_partitions: 4,
             sync_spread: Duration::ZERO,
             presence_grace: Duration::ZERO,
             drain_window: Duration::from_millis(100),
@@ -116,7 +113,14 @@ impl World {
         };
         adjust(&mut config);
         let health = Health::new();
-        let deps = Deps { mq: self.mq.clone(), coord: self.coord.session(), health: health.clone() };
+        let four = SlotCount::new(4).unwrap();
+        let deps = Deps {
+            mq: self.mq.clone(),
+            topics: self.topics.clone(),
+            slots: Slots { shards: self.shards, upstream: four, task: four },
+            coord: self.coord.session(),
+            health: health.clone(),
+        };
         let bound = Bound::bind(config, deps).await.unwrap();
         let address = bound.address().unwrap();
         let shutdown = Shutdown::new();

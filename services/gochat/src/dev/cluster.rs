@@ -16,7 +16,6 @@ pub(super) fn settings(cluster: &GoChatCluster) -> Vec<(String, String)> {
         ("gateway.limits.connections_per_user", count(limits.connections_per_user)),
         ("gateway.limits.frame_bytes", count(limits.frame_bytes)),
         ("gateway.limits.text_bytes", count(limits.text_bytes)),
-        ("logic.max_text_bytes", count(limits.text_bytes)),
         ("gateway.limits.messages_per_second", count(limits.messages_per_second)),
         ("gateway.limits.user_messages_per_second", count(limits.user_messages_per_second)),
         ("logic.auth.access_lifetime", time(auth.access_token_ttl)),
@@ -55,7 +54,7 @@ spec:
         let (topics, limits, auth) = (&settings.topics, &settings.gateway.limits, &settings.logic.auth);
         assert_eq!((topics.shards, topics.upstream_partitions, topics.task_partitions), (32, 4, 2));
         assert_eq!((limits.connections, limits.connections_per_user, limits.frame_bytes), (9, 8, 7000));
-        assert_eq!((limits.text_bytes, settings.logic.max_text_bytes), (600, 600));
+        assert_eq!(limits.text_bytes, 600);
         assert_eq!((limits.messages_per_second, limits.user_messages_per_second), (5, 4));
         assert_eq!((auth.access_lifetime.as_secs(), auth.session_lifetime.as_secs()), (60, 172_800));
     }

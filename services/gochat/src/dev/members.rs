@@ -193,6 +193,7 @@ impl Members {
         };
         let Engines { mq, db, cache, coord } = &self.engines;
         let (mq, coord) = (mq.clone(), coord.session());
+        let (topics, slots) = (self.settings.topic_names(), self.settings.topics.slots()?);
         match workload {
             Workload::Repo => {
                 let mut config = self.settings.repo.clone();
@@ -203,20 +204,20 @@ impl Members {
             Workload::Logic => {
                 let mut config = self.settings.logic.clone();
                 (config.listen, config.member) = (INSIDE, name.clone());
-                let deps = gochat_logic::Deps { mq, cache: cache.clone(), coord, health };
+                let deps = gochat_logic::Deps { mq, topics, slots, cache: cache.clone(), coord, health };
                 self.tasks.spawn(async move { (name, gochat_logic::run(config, deps, stop).await) });
             }
             Workload::Task => {
                 let mut config = self.settings.task.clone();
                 (config.listen, config.member) = (INSIDE, name.clone());
-                let deps = gochat_task::Deps { mq, coord, health };
+                let deps = gochat_task::Deps { mq, topics, slots, coord, health };
                 self.tasks.spawn(async move { (name, gochat_task::run(config, deps, stop).await) });
             }
             Workload::Gateway => {
                 let mut config = self.settings.gateway.clone();
                 config.listen = self.gateway_address(index as usize)?;
                 (config.grpc_listen, config.member) = (INSIDE, name.clone());
-                let deps = gochat_gateway::Deps { mq, coord, health };
+                let deps = gochat_gateway::Deps { mq, topics, slots, coord, health };
                 let bound = gochat_gateway::Bound::bind(config, deps).await?;
                 let address = bound.address()?;
                 match self.gateways.get_mut(index as usize) {

@@ -116,7 +116,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     step(&format!("database (migrations applied: {applied})"), since);
     let since = Instant::now();
     let mq = Mq::connect(&settings.mq).await?;
-    mq.ensure_topics(&settings.topics.specs(&settings.mq.prefix)).await?;
+    mq.ensure_topics(&settings.topics.specs(settings.topic_names())).await?;
     step("log", since);
     let since = Instant::now();
     let coord = Coord::connect(&settings.coord).await?;

@@ -1,7 +1,7 @@
 //! From the log's bytes to requests that can be trusted in form (pure). Who may do what comes after.
 
 use gochat_chassis::trace;
-use gochat_core::{ConversationId, UserId};
+use gochat_core::{ConversationId, MAX_TEXT_BYTES, UserId};
 use gochat_mq::Consumed;
 use gochat_proto::events::upstream::Event;
 use gochat_proto::events::{Origin, Upstream};
@@ -53,7 +53,7 @@ pub(crate) enum Request {
 }
 
 /// Reads one record.
-pub(crate) fn read(place: usize, record: &Consumed, max_text_bytes: usize) -> Request {
+pub(crate) fn read(place: usize, record: &Consumed) -> Request {
     let upstream = match Upstream::decode(record.payload.clone()) {
         Ok(upstream) => upstream,
         Err(error) => return Request::Undecodable(format!("not an Upstream: {error}")),
@@ -72,7 +72,7 @@ pub(crate) fn read(place: usize, record: &Consumed, max_text_bytes: usize) -> Re
     };
     match upstream.event {
         Some(Event::Send(send)) => {
-            let problem = problem(&send.client_msg_id, &send.text, max_text_bytes);
+            let problem = problem(&send.client_msg_id, &send.text);
             let send = Send {
                 place,
                 user,
@@ -102,7 +102,7 @@ fn commit(record: &Consumed, conversation: ConversationId) -> Span {
     })
 }
 
-fn problem(client_msg_id: &str, text: &str, most: usize) -> Option<Refusal> {
+fn problem(client_msg_id: &str, text: &str) -> Option<Refusal> {
     let fits = (1..=LONGEST_CLIENT_MSG_ID).contains(&client_msg_id.len());
     if !fits || !client_msg_id.bytes().all(|b| b.is_ascii_graphic()) {
         return Some(Refusal::BadClientMsgId);
@@ -111,7 +111,7 @@ fn problem(client_msg_id: &str, text: &str, most: usize) -> Option<Refusal> {
         return Some(Refusal::field("text", "empty"));
     }
     let bytes = text.len();
-    (bytes > most).then_some(Refusal::TextTooLarge { bytes, most })
+    (bytes > MAX_TEXT_BYTES).then_some(Refusal::TextTooLarge { bytes, most: MAX_TEXT_BYTES })
 }
 
 #[cfg(test)]
@@ -133,26 +133,29 @@ mod tests {
             text: text.into(),
             accepted_at_ms: 1,
         });
-        read(3, &record(Upstream { user_id, origin: None, event: Some(event) }.encode_to_vec()), 10)
+        read(3, &record(Upstream { user_id, origin: None, event: Some(event) }.encode_to_vec()))
     }
 
     #[test]
     fn what_breaks_a_limit_is_answered_and_what_names_nobody_is_dead_letter() {
         assert!(matches!(sent(1, 2, "a", "hi"), Request::Send(Send { place: 3, .. })));
+        let long = "x".repeat(MAX_TEXT_BYTES);
+        assert!(matches!(sent(1, 2, "a", &long), Request::Send(_)));
+        let too_long = format!("{long}x");
         for (id, text) in
-            [("", "hi"), ("a b", "hi"), (&"x".repeat(37), "hi"), ("a", ""), ("a", "0123456789x")]
+            [("", "hi"), ("a b", "hi"), (&"x".repeat(37), "hi"), ("a", ""), ("a", too_long.as_str())]
         {
-            assert!(matches!(sent(1, 2, id, text), Request::Invalid { .. }), "{id} {text}");
+            assert!(matches!(sent(1, 2, id, text), Request::Invalid { .. }), "{id} {}", text.len());
         }
         assert!(matches!(sent(0, 2, "a", "hi"), Request::Undecodable(_)));
         assert!(matches!(sent(1, 0, "a", "hi"), Request::Undecodable(_)));
-        assert!(matches!(read(0, &record(Vec::new()), 10), Request::Undecodable(_)));
+        assert!(matches!(read(0, &record(Vec::new())), Request::Undecodable(_)));
     }
 
     proptest! {
         #[test]
         fn no_bytes_are_too_strange(payload in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = read(0, &record(payload), 10);
+            let _ = read(0, &record(payload));
         }
     }
 }

@@ -33,7 +33,6 @@ pub(crate) struct Worker {
     pub(crate) ids: Snowflake,
     pub(crate) patience: Patience,
     pub(crate) typing: TypingNews,
-    pub(crate) max_text_bytes: usize,
     /// Name of the topic, for dead letters.
     pub(crate) topic: String,
 }
@@ -45,7 +44,7 @@ impl Process for Worker {
         let mut reads = BTreeMap::new();
         let mut typing = BTreeSet::new();
         for (place, record) in batch.iter().enumerate() {
-            match read(place, record, self.max_text_bytes) {
+            match read(place, record) {
                 Request::Send(send) => sends.push(send),
                 // Collapsed: only the furthest of a batch is worth storing and telling.
                 Request::Read { user, conversation, seq } => {

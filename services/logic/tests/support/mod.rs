@@ -9,7 +9,7 @@ use std::time::Duration;
 use gochat_cache::{CacheConfig, CacheLayer};
 use gochat_chassis::{Health, Shutdown};
 use gochat_coord::{Coord, CoordConfig, Member, Membership};
-use gochat_core::{ConversationId, MemberId, SlotCount, Topics, UserId, Workload};
+use gochat_core::{ConversationId, MemberId, SlotCount, Slots, Topics, UserId, Workload};
 use gochat_db::{Db, DbConfig};
 use gochat_logic::{AuthConfig, Config, Deps};
 use gochat_mq::{Consumed, Consumer, Mq, MqConfig, Producer, Record, TopicSpec};
@@ -148,9 +148,6 @@ impl Cluster {
         let mut config = Config {
             listen: "127.0.0.1:0".parse().unwrap(),
             member: member.into(),
-            shards: SHARDS,
-            upstream_partitions: PARTITIONS,
-            task_partitions: PARTITIONS,
             repo_timeout: Duration::from_secs(2),
             auth: AuthConfig {
                 secret: "a secret for tests, 32 bytes or more".into(),
@@ -163,8 +160,12 @@ impl Cluster {
         change(&mut config);
         let coord = self.coord.session();
         let (health, shutdown) = (Health::new(), Shutdown::new());
+        let partitions = SlotCount::new(PARTITIONS).unwrap();
+        let shards = SlotCount::new(SHARDS).unwrap();
         let deps = Deps {
             mq: self.mq.clone(),
+            topics: self.topics.clone(),
+            slots: Slots { shards, upstream: partitions, task: partitions },
             cache: CacheLayer::connect(&CacheConfig::default()).await.unwrap(),
             coord: coord.clone(),
             health: health.clone(),
