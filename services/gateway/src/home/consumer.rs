@@ -14,7 +14,7 @@ use gochat_proto::gateway::{Deliver, HomeMessage, ShardReleased, home_message};
 use prost::Message as _;
 use rand::RngExt as _;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::table::{EdgeIx, Routed};
 use super::{Home, Pusher};
@@ -67,7 +67,7 @@ impl ShardConsumer {
                     }
                 },
                 _ = commit.tick() => {
-                    offsets.commit(&self.consumer).await;
+                    offsets.begin(&self.consumer);
                     self.home.count_users();
                 }
                 () = stop.wait() => break,
@@ -224,29 +224,62 @@ impl Home {
     }
 }
 
-/// What was handed on and not committed yet: partition → next offset.
+/// What was handed on and not committed yet.
 #[derive(Default)]
-struct Offsets(HashMap<u32, u64>);
+struct Offsets {
+    /// Partition → next offset.
+    next: HashMap<u32, u64>,
+    /// One commit at most, which gives back what it could not commit. A broker gathers commits for some milliseconds:
+    /// messages that waited for it would be late.
+    under_way: JoinSet<HashMap<u32, u64>>,
+}
 
 impl Offsets {
     fn done(&mut self, slot: Slot, offset: u64) {
-        self.0.insert(slot.0, offset + 1);
+        self.next.insert(slot.0, offset + 1);
     }
 
     fn forget(&mut self, slot: Slot) {
-        self.0.remove(&slot.0);
+        self.next.remove(&slot.0);
+    }
+
+    /// Begins to commit, where the commit before is over.
+    fn begin(&mut self, consumer: &Arc<Consumer>) {
+        if let Some(Ok(left)) = self.under_way.try_join_next() {
+            self.keep(left);
+        }
+        if self.under_way.is_empty() && !self.next.is_empty() {
+            self.under_way.spawn(commit(Arc::clone(consumer), std::mem::take(&mut self.next)));
+        }
+    }
+
+    /// Commits all there is.
+    async fn commit(&mut self, consumer: &Arc<Consumer>) {
+        while let Some(ended) = self.under_way.join_next().await {
+            self.keep(ended.unwrap_or_default());
+        }
+        let left = commit(Arc::clone(consumer), std::mem::take(&mut self.next)).await;
+        self.keep(left);
     }
 
     /// What can't be committed now is committed later, or handed on again by a successor.
-    async fn commit(&mut self, consumer: &Consumer) {
-        if self.0.is_empty() {
-            return;
-        }
-        let offsets: Vec<_> = self.0.iter().map(|(partition, offset)| (*partition, *offset)).collect();
-        match tokio::time::timeout(COMMIT_TIMEOUT, consumer.commit(&offsets)).await {
-            Ok(Ok(())) => self.0.clear(),
-            Ok(Err(error)) => tracing::warn!(%error, "offsets can't be committed yet"),
-            Err(_) => tracing::warn!("committing offsets takes too long"),
+    fn keep(&mut self, left: HashMap<u32, u64>) {
+        for (partition, next) in left {
+            self.next.entry(partition).or_insert(next);
         }
     }
+}
+
+/// What is left.
+async fn commit(consumer: Arc<Consumer>, next: HashMap<u32, u64>) -> HashMap<u32, u64> {
+    if next.is_empty() {
+        return next;
+    }
+    let offsets: Vec<_> = next.iter().map(|(partition, offset)| (*partition, *offset)).collect();
+    match tokio::time::timeout(COMMIT_TIMEOUT, consumer.commit(&offsets)).await {
+        Ok(Ok(())) => return HashMap::new(),
+        Ok(Err(error)) => tracing::warn!(%error, "offsets can't be committed yet"),
+        Err(_) => tracing::warn!("committing offsets takes too long"),
+    }
+    next
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use gochat_core::Slot;
 use gochat_mq::{Consumer, Delivery, MqError, Record};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use crate::patience::BACKOFF;
@@ -27,30 +28,31 @@ const COMMIT_EVERY: Duration = Duration::from_millis(200);
 /// Runs until stage one is gone and all it handed over is committed.
 pub(crate) async fn run(writer: Writer, consumer: Arc<Consumer>, mut steps: mpsc::Receiver<Step>) {
     let mut done: BTreeMap<u32, u64> = BTreeMap::new();
+    // One at a time. A broker gathers commits for some milliseconds: batches that waited for it would be late.
+    let mut commits = JoinSet::new();
     let mut due = tokio::time::interval(COMMIT_EVERY);
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let step = tokio::select! {
             step = steps.recv() => step,
-            _ = due.tick(), if !done.is_empty() => {
-                commit(&consumer, &mut done).await;
+            Some(_) = commits.join_next() => continue,
+            _ = due.tick(), if !done.is_empty() && commits.is_empty() => {
+                commits.spawn(commit(Arc::clone(&consumer), std::mem::take(&mut done)));
                 continue;
             }
         };
-        match step {
-            Some(Step::Batch { written, offsets }) => {
-                for (record, delivery) in written {
-                    durable(&writer, record, delivery).await;
-                }
-                done.extend(offsets);
+        if let Some(Step::Batch { written, offsets }) = step {
+            for (record, delivery) in written {
+                durable(&writer, record, delivery).await;
             }
-            Some(Step::Drained { slot, done: answer }) => {
-                commit(&consumer, &mut done).await;
-                // The receiver may be gone at shutdown.
-                let _ = answer.send(slot);
-            }
-            None => return commit(&consumer, &mut done).await,
+            done.extend(offsets);
+            continue;
         }
+        while commits.join_next().await.is_some() {}
+        commit(Arc::clone(&consumer), std::mem::take(&mut done)).await;
+        let Some(Step::Drained { slot, done: answer }) = step else { return };
+        // The receiver may be gone at shutdown.
+        let _ = answer.send(slot);
     }
 }
 
@@ -75,8 +77,8 @@ async fn durable(writer: &Writer, record: Record, delivery: Delivery) {
     }
 }
 
-async fn commit(consumer: &Consumer, done: &mut BTreeMap<u32, u64>) {
-    let offsets: Vec<(u32, u64)> = std::mem::take(done).into_iter().collect();
+async fn commit(consumer: Arc<Consumer>, done: BTreeMap<u32, u64>) {
+    let offsets: Vec<(u32, u64)> = done.into_iter().collect();
     let mut attempt = 0;
     while let Err(error) = consumer.commit(&offsets).await {
         tracing::warn!(%error, "offsets not committed; trying again");
