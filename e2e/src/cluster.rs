@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use futures::future::try_join_all;
 use gochat_coord::{Coord, CoordConfig};
-use gochat_core::{MemberId, Slot, Workload};
+use gochat_core::{Epoch, MemberId, Placement, Slot, SlotCount, Workload};
 use gochat_engines::Stack;
 use serde_json::{Value, json};
 
@@ -160,6 +160,16 @@ impl Cluster {
             sum += gateway.metrics().await?.sum(name, "");
         }
         Ok(sum)
+    }
+
+    /// Deals a workload's slots evenly to its members, as the planner would. Without it they go by hash, which may give one
+    /// of two members three of four.
+    pub async fn deal(&self, workload: Workload, slots: u32) -> Result<Placement> {
+        let members: Vec<MemberId> =
+            self.of(workload).iter().map(|service| service.member().into()).collect();
+        let placement = Placement::dealt(Epoch(1), SlotCount::new(slots)?, &members);
+        self.coord().await?.put_placement(workload, &placement).await?;
+        Ok(placement)
     }
 
     /// Waits until the member works on the slot: until it holds its claim.

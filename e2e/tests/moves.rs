@@ -22,7 +22,7 @@ async fn a_shard_moves_between_gateways_and_nobody_notices() -> Result<()> {
         Socket::open(&gateways[0], &alice, Encoding::Proto).await?,
         Socket::open(&gateways[1], &bob, Encoding::Proto).await?,
     );
-    let placement = deal(&cluster, Workload::Gateway, SHARDS).await?;
+    let placement = cluster.deal(Workload::Gateway, SHARDS).await?;
     move_under_load(&cluster, Workload::Gateway, placement, bobs_shard, &mut people, chat).await
 }
 
@@ -42,15 +42,8 @@ async fn a_partition_moves_between_logics_and_nobody_notices() -> Result<()> {
         Socket::open(&gateways[0], &alice, Encoding::Proto).await?,
         Socket::open(&gateways[1], &bob, Encoding::Proto).await?,
     );
-    let placement = deal(&cluster, Workload::Logic, PARTITIONS).await?;
+    let placement = cluster.deal(Workload::Logic, PARTITIONS).await?;
     move_under_load(&cluster, Workload::Logic, placement, partition, &mut people, chat).await
-}
-
-async fn deal(cluster: &Cluster, workload: Workload, slots: u32) -> Result<Placement> {
-    let members: Vec<MemberId> = cluster.of(workload).iter().map(|service| service.member().into()).collect();
-    let placement = Placement::dealt(Epoch(1), SlotCount::new(slots)?, &members);
-    cluster.coord().await?.put_placement(workload, &placement).await?;
-    Ok(placement)
 }
 
 /// Moves the slot to and fro while a load runs and two people go on talking through it on the same two sockets.

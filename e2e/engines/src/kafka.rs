@@ -63,11 +63,16 @@ pub(crate) fn home() -> PathBuf {
 fn arguments(tuning: Tuning, settings: String) -> Vec<String> {
     let home = text(home());
     let jvm: &[&str] = match tuning {
-        Tuning::Function => &["-Xmx256m", "-XX:TieredStopAtLevel=1"],
-        Tuning::Load => &["-Xms512m", "-Xmx512m"],
+        Tuning::Function => &["-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"],
+        Tuning::Load => &[
+            "-Xms1g",
+            "-Xmx1g",
+            "-XX:+UseG1GC",
+            "-XX:MaxGCPauseMillis=20",
+            "-XX:InitiatingHeapOccupancyPercent=35",
+        ],
     };
     let fixed = [
-        "-XX:+UseSerialGC".to_owned(),
         format!("-XX:SharedArchiveFile={home}/kafka.jsa"),
         format!("-Dlog4j2.configurationFile={home}/log4j2.yaml"),
         "-cp".to_owned(),

@@ -5,7 +5,8 @@
 
 use anyhow::Result;
 use clap::Parser;
-use gochat_e2e::{Cluster, Service, Size};
+use gochat_core::Workload;
+use gochat_e2e::{Cluster, PARTITIONS, SHARDS, Service, Size};
 use gochat_engines::{Stack, Tuning};
 use serde_json::{Value, json};
 
@@ -41,6 +42,15 @@ async fn main() -> Result<()> {
     let tuning = if arguments.load { Tuning::Load } else { Tuning::Function };
     let stack: &'static Stack = Box::leak(Box::new(Stack::start_for(tuning).await?));
     let cluster = Cluster::start_on(stack, "stack", size, &more).await?;
+    let slots =
+        |key: &str, default| more.pointer(key).and_then(Value::as_u64).map_or(Ok(default), u32::try_from);
+    for (workload, slots) in [
+        (Workload::Gateway, slots("/topics/shards", SHARDS)?),
+        (Workload::Logic, slots("/topics/upstream_partitions", PARTITIONS)?),
+        (Workload::Task, slots("/topics/task_partitions", PARTITIONS)?),
+    ] {
+        cluster.deal(workload, slots).await?;
+    }
     println!("{}", describe(&cluster));
     tokio::signal::ctrl_c().await?;
     Ok(())
@@ -50,7 +60,7 @@ fn describe(cluster: &Cluster) -> Value {
     let service = |s: &Service| {
         json!({
             "member": s.member(), "pid": s.pid(), "admin": s.admin_url(), "grpc": s.grpc_url(),
-            "http": (s.workload() == gochat_core::Workload::Gateway).then(|| s.url()),
+            "http": (s.workload() == Workload::Gateway).then(|| s.url()),
         })
     };
     let stack = cluster.stack();
