@@ -22,7 +22,8 @@ mkdir -p target/bench
 ulimit -n "$(ulimit -Hn)"
 
 e2e/engines/install.sh build $([ $engines = embedded ] || echo engines)
-cargo build --release -p gochat -p gochat-e2e
+# With the same features as the images, so that both are one build.
+cargo build --release --bin gochat --bin gochat-operator --bin gochat-stack
 # The limits are about clients that misbehave; what is measured here is what the system can do.
 limits='{"messages_per_second": 20000, "user_messages_per_second": 20000, "connections_per_user": 64}'
 # Two for each of two members: what a broker pays is requests, and there is one for each partition.
