@@ -98,6 +98,9 @@ pub struct Welcome {
     pub heartbeat_interval_ms: u32,
     #[prost(message, optional, tag = "6")]
     pub limits: ::core::option::Option<Limits>,
+    /// Sync heads at a random moment within this time; 0, at once: not many clients came with this one.
+    #[prost(uint32, tag = "7")]
+    pub sync_within_ms: u32,
 }
 /// What the server refuses past; the client can refuse earlier.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

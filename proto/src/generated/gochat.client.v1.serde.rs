@@ -3214,6 +3214,9 @@ impl serde::Serialize for Welcome {
         if self.limits.is_some() {
             len += 1;
         }
+        if self.sync_within_ms != 0 {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("gochat.client.v1.Welcome", len)?;
         if self.user_id != 0 {
             #[allow(clippy::needless_borrow)]
@@ -3237,6 +3240,9 @@ impl serde::Serialize for Welcome {
         if let Some(v) = self.limits.as_ref() {
             struct_ser.serialize_field("limits", v)?;
         }
+        if self.sync_within_ms != 0 {
+            struct_ser.serialize_field("syncWithinMs", &self.sync_within_ms)?;
+        }
         struct_ser.end()
     }
 }
@@ -3257,6 +3263,8 @@ impl<'de> serde::Deserialize<'de> for Welcome {
             "heartbeat_interval_ms",
             "heartbeatIntervalMs",
             "limits",
+            "sync_within_ms",
+            "syncWithinMs",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -3267,6 +3275,7 @@ impl<'de> serde::Deserialize<'de> for Welcome {
             ResumeToken,
             HeartbeatIntervalMs,
             Limits,
+            SyncWithinMs,
             __SkipField__,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
@@ -3295,6 +3304,7 @@ impl<'de> serde::Deserialize<'de> for Welcome {
                             "resumeToken" | "resume_token" => Ok(GeneratedField::ResumeToken),
                             "heartbeatIntervalMs" | "heartbeat_interval_ms" => Ok(GeneratedField::HeartbeatIntervalMs),
                             "limits" => Ok(GeneratedField::Limits),
+                            "syncWithinMs" | "sync_within_ms" => Ok(GeneratedField::SyncWithinMs),
                             _ => Ok(GeneratedField::__SkipField__),
                         }
                     }
@@ -3320,6 +3330,7 @@ impl<'de> serde::Deserialize<'de> for Welcome {
                 let mut resume_token__ = None;
                 let mut heartbeat_interval_ms__ = None;
                 let mut limits__ = None;
+                let mut sync_within_ms__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::UserId => {
@@ -3364,6 +3375,14 @@ impl<'de> serde::Deserialize<'de> for Welcome {
                             }
                             limits__ = map_.next_value()?;
                         }
+                        GeneratedField::SyncWithinMs => {
+                            if sync_within_ms__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("syncWithinMs"));
+                            }
+                            sync_within_ms__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
                         GeneratedField::__SkipField__ => {
                             let _ = map_.next_value::<serde::de::IgnoredAny>()?;
                         }
@@ -3376,6 +3395,7 @@ impl<'de> serde::Deserialize<'de> for Welcome {
                     resume_token: resume_token__.unwrap_or_default(),
                     heartbeat_interval_ms: heartbeat_interval_ms__.unwrap_or_default(),
                     limits: limits__,
+                    sync_within_ms: sync_within_ms__.unwrap_or_default(),
                 })
             }
         }

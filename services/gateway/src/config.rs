@@ -32,7 +32,7 @@ pub struct Config {
     /// Clients told to go in a second, at least 1: what the other gateways can take on. Where the window is too short
     /// for that, it is the window that is kept.
     pub drain_rate: u32,
-    /// The longest random delay before a client that may have missed pushes syncs.
+    /// The longest random delay before a client syncs that may have missed pushes, or came with many others.
     #[serde(with = "humantime_serde")]
     pub sync_spread: Duration,
     /// How long a user may be without a connection before those who watch are told offline, 0 s to 10 min: a client

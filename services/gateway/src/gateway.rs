@@ -13,6 +13,7 @@ use crate::edge::Edge;
 use crate::logic::Logic;
 use crate::metrics::Metrics;
 use crate::upstream::UpstreamWriter;
+use crate::ws::herd::Herd;
 use crate::ws::rate::Rate;
 
 /// The parts, built once by `run`.
@@ -22,6 +23,8 @@ pub(crate) struct Gateway {
     pub(crate) upstream: UpstreamWriter,
     pub(crate) logic: Logic,
     pub(crate) metrics: Arc<Metrics>,
+    /// Who came lately.
+    pub(crate) herd: Mutex<Herd>,
     /// Turns of syncs at logic.
     pub(crate) sync_turns: Arc<Semaphore>,
     /// Over which clients are sent away, as configured or as the drain's caller asked.

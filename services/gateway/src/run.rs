@@ -124,6 +124,7 @@ impl Bound {
             logic: Logic::new(grpc::balanced(logic_addresses.clone(), config.call_timeout)),
             edge: Arc::clone(&edge),
             metrics,
+            herd: Mutex::default(),
             sync_turns: Arc::new(Semaphore::new(
                 config.limits.syncs_in_flight.clamp(1, Semaphore::MAX_PERMITS),
             )),

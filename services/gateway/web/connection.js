@@ -97,7 +97,7 @@ export class Connection extends EventTarget {
         this.#resumeToken = body.resumeToken || null;
         this.up = true;
         this.#startPinging();
-        this.dispatchEvent(new CustomEvent('up', { detail: { resumed: Boolean(body.resumed) } }));
+        this.dispatchEvent(new CustomEvent('up', { detail: { resumed: Boolean(body.resumed), syncWithinMs: body.syncWithinMs ?? 0 } }));
         return;
       case 'synced':
         return this.#settle(body.requestId, 'resolve', body);

@@ -54,7 +54,7 @@ export class Store extends EventTarget {
     this.#connection = connection;
     this.me = api.session.user;
     this.users.set(this.me.userId, this.me);
-    connection.addEventListener('up', () => this.#resync());
+    connection.addEventListener('up', ({ detail }) => this.#resyncWithin(detail.syncWithinMs));
     connection.addEventListener('down', () => {
       this.online.clear(); // Nobody tells us any more.
       this.#changed();
@@ -131,6 +131,12 @@ export class Store extends EventTarget {
     return conversation;
   }
 
+  // At a random moment within that time: when many clients have to, they are not all at the database at once.
+  #resyncWithin(ms) {
+    if (ms) setTimeout(() => this.#resync(), Math.random() * ms);
+    else this.#resync();
+  }
+
   // After every welcome: heads first, then only what moved while we were away, then what was never committed.
   async #resync() {
     try {
@@ -204,7 +210,7 @@ export class Store extends EventTarget {
       case 'read': this.#read(body); break;
       case 'typing': this.#typing(body); break;
       case 'presence': body.online ? this.online.add(body.userId) : this.online.delete(body.userId); break;
-      case 'syncRequired': setTimeout(() => this.#resync(), Math.random() * (body.withinMs ?? 0)); break;
+      case 'syncRequired': this.#resyncWithin(body.withinMs ?? 0); break;
       case 'conversationChanged':
         if (body.removed) this.#remove(body.conversationId);
         else this.refreshConversation(body.conversationId).catch(() => {});

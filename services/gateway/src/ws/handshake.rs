@@ -109,6 +109,7 @@ async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
             messages_per_second: limits.messages_per_second,
             max_sync_messages: limits.sync_messages,
         }),
+        sync_within_ms: gateway.herd.lock().welcome(now, millis(gateway.config.sync_spread)),
     });
     // Written here and not queued: pushes wait in the outbox already, and the welcome is the first frame.
     let welcome = codec.message(codec.encode(&ServerFrame { frame: Some(frame) }));

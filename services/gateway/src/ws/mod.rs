@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! upgrade ─▶ handshake (hello → logic.Validate → attach → welcome) ─▶ session: one task
+//!             └─ herd   when many come at once
 //!                                                                     ├─ inbound   what a client's frame does
 //!                                                                     ├─ outbox    what waits for the client, bounded
 //!                                                                     └─ codec     JSON or protobuf, the same frames
@@ -9,6 +10,7 @@
 
 pub(crate) mod codec;
 pub(crate) mod handshake;
+pub(crate) mod herd;
 pub(crate) mod inbound;
 pub(crate) mod outbox;
 pub(crate) mod rate;

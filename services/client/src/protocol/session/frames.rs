@@ -86,7 +86,8 @@ impl Session {
         }
         self.stats.resends += self.outbox.connected(now, self.limits.messages_per_second);
         self.announce = true;
-        self.syncs.want_heads(now);
+        let spread = Duration::from_millis(welcome.sync_within_ms.into());
+        self.syncs.want_heads(now + backoff::within(&mut self.rng, spread));
     }
 
     /// A message of ours has its place. Only this connection is told so; the reader gets it in its turn all the same.

@@ -81,6 +81,7 @@ fn welcome(resumed: bool) -> Server {
         resume_token: "resume".into(),
         heartbeat_interval_ms: 30_000,
         limits: None,
+        sync_within_ms: 0,
     })
 }
 
@@ -338,6 +339,20 @@ fn a_hanging_connect_is_given_up() {
     actions(&mut s);
     s.tick(ms(10_000));
     assert_eq!(actions(&mut s), ["close 4001", "disconnected None"]);
+}
+
+#[test]
+fn among_many_that_come_back_a_client_syncs_within_its_time() {
+    let mut s = session();
+    s.tick(ms(0));
+    s.opened(ms(0));
+    actions(&mut s);
+    let welcome = Welcome { user_id: ME, sync_within_ms: 2_000, ..Welcome::default() };
+    assert_eq!(receive(&mut s, 0, Server::Welcome(welcome)), ["connected resumed=false"]);
+    let due = s.deadline(ms(0)).unwrap();
+    assert!(due <= ms(2_000), "{due:?}");
+    s.tick(due);
+    assert_eq!(actions(&mut s), ["> sync heads \"\""]);
 }
 
 #[test]
