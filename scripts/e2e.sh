@@ -4,7 +4,7 @@
 #
 #   E2E_KUBECONFIG=FILE   another cluster, with the operator installed; then also E2E_KAFKA (host:port), E2E_MYSQL and
 #                         E2E_REDIS (addresses as in the secrets of a GoChatCluster)
-#   scripts/e2e.sh [--test NAME …]   only those files of e2e/kubernetes/tests
+#   scripts/e2e.sh [NAME …]   only the tests with that in their name, as nodes:: or drained
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -17,7 +17,8 @@ if [ -z "${E2E_KUBECONFIG:-}" ] && ! docker version >/dev/null 2>&1; then
   fi
 fi
 
-cargo build --locked -p gochat --bin gochat
+# With the same features as the images, so that both are one build.
+cargo build --locked --bin gochat --bin gochat-operator
 cargo test --locked -p gochat-e2e-kubernetes --no-run
 e2e/browser/run.sh install
 export GOCHAT_BIN=${CARGO_TARGET_DIR:-$PWD/target}/debug/gochat
@@ -35,5 +36,5 @@ else
   . "$AIRGAP/stores/addresses"
   export E2E_KAFKA=$KAFKA E2E_MYSQL=$MYSQL E2E_REDIS=$REDIS
 fi
-# One after another: they share two nodes, and some of them power one off.
-in_cluster cargo test --locked --offline -p gochat-e2e-kubernetes "$@" -- --test-threads=1 --nocapture
+# Two at a time: most of what they do is to wait. Those that power a node off, say, wait until they are alone.
+in_cluster cargo test --locked --offline -p gochat-e2e-kubernetes --test suite -- --test-threads=2 --nocapture "$@"

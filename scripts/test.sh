@@ -18,8 +18,7 @@ scripts/schemas.py || failed+=("schemas")
 gitops/test.sh || failed+=("gitops")
 compose/test.sh || failed+=("compose")
 e2e/browser/run.sh || failed+=("e2e/browser")
-# Versions, operators, pods and nodes that go, an HPA and a browser take longer: `make e2e` has them.
-scripts/e2e.sh --test chat --test lifecycle --test security --test gitops --test balancer || failed+=("e2e/kubernetes")
+scripts/e2e.sh || failed+=("e2e/kubernetes")
 # After the cluster, for which helm and the programs of the images were built.
 charts/test.sh || failed+=("charts")
 images/test.sh || failed+=("images")

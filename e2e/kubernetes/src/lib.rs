@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! kubectl   what a person would type, against the cluster that KUBECONFIG names
+//! cluster   whether there is one, and who has it for himself
 //! chat      a GoChatCluster in a namespace of its own, with a database and topics of its own
 //! load      `gochat bench` against it: its exit code is the ledger's verdict
 //! fault     something happens while people chat: the ledger has to be clean, and how long it was felt is kept
@@ -15,6 +16,7 @@
 #![allow(clippy::print_stderr, reason = "a test harness tells what it does")]
 
 mod chat;
+mod cluster;
 mod fault;
 mod haproxy;
 mod kubectl;
@@ -23,6 +25,7 @@ mod node;
 pub mod operator;
 
 pub use chat::{Chat, Pod, WORKLOADS};
+pub use cluster::{alone, shared};
 pub use fault::{record, under};
 pub use haproxy::HaProxy;
 pub use kubectl::{apply, eventually, feed, json, kubectl, stays};
@@ -34,16 +37,4 @@ use std::path::{Path, PathBuf};
 /// Where logs and reports of a test are kept.
 pub fn artifacts(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../artifacts/kubernetes").join(name)
-}
-
-/// True where there is no cluster to test on; says so, by name.
-pub fn missing(test: &str) -> bool {
-    let missing = ["KUBECONFIG", "E2E_KAFKA", "E2E_MYSQL", "E2E_REDIS", "GOCHAT_BIN"]
-        .into_iter()
-        .find(|name| std::env::var_os(name).is_none());
-    // `cargo test --workspace` has none of them; scripts/e2e.sh, which has, counts as the run that matters.
-    if let Some(name) = missing {
-        eprintln!("{test}: not run here, {name} is not set (`make e2e` sets it)");
-    }
-    missing.is_some()
 }

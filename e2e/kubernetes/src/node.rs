@@ -27,7 +27,7 @@ pub struct Node {
 enum Fault {
     PoweredOff,
     CutOff,
-    Drained,
+    Closed,
 }
 
 impl Node {
@@ -48,9 +48,16 @@ impl Node {
 
     /// Sends its pods away in good order, as before maintenance.
     pub fn drain(name: &str) -> Result<Self> {
-        let node = Self { name: name.to_owned(), fault: Fault::Drained };
+        let node = Self { name: name.to_owned(), fault: Fault::Closed };
         let flags = ["--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=120s"];
         kubectl(&[&["drain", name], flags.as_slice()].concat())?;
+        Ok(node)
+    }
+
+    /// Lets no new pod come to it.
+    pub fn cordon(name: &str) -> Result<Self> {
+        let node = Self { name: name.to_owned(), fault: Fault::Closed };
+        kubectl(&["cordon", name])?;
         Ok(node)
     }
 
@@ -86,7 +93,7 @@ impl Node {
             Fault::CutOff => {
                 docker(&["exec", name, "sh", "-c", "nft delete table inet e2e_cut 2>/dev/null || true"])
             }
-            Fault::Drained => kubectl(&["uncordon", name]).map(drop),
+            Fault::Closed => kubectl(&["uncordon", name]).map(drop),
         }
     }
 }

@@ -1,17 +1,16 @@
 //! The end of a cluster that can't be ended well. `lifecycle` has the good end.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 use std::time::Duration;
 
 use anyhow::Result;
-use gochat_e2e_kubernetes::{Chat, apply, eventually, kubectl, missing};
+use gochat_e2e_kubernetes::{Chat, apply, eventually, kubectl, shared};
 
 /// Its broker can't be reached from the beginning: it never got ready, and its topics can't be deleted.
 #[test]
 fn a_cluster_without_its_kafka_does_not_hold_its_namespace() -> Result<()> {
-    if missing("a_cluster_without_its_kafka_does_not_hold_its_namespace") {
+    let Some(_cluster) = shared("a_cluster_without_its_kafka_does_not_hold_its_namespace") else {
         return Ok(());
-    }
+    };
     // An address that nobody has (RFC 5737).
     let resource = Chat::resource("  deletion: { topics: Delete }")?;
     let resource = resource.replace(&std::env::var("E2E_KAFKA")?, "192.0.2.1:9092");

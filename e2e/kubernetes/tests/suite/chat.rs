@@ -1,16 +1,13 @@
 //! The main job: a GoChatCluster is applied, and people chat through the pods that the operator made.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 use std::time::Duration;
 
 use anyhow::Result;
-use gochat_e2e_kubernetes::{Chat, missing};
+use gochat_e2e_kubernetes::{Chat, shared};
 
 #[test]
 fn people_chat_through_pods_that_the_operator_made() -> Result<()> {
-    if missing("people_chat_through_pods_that_the_operator_made") {
-        return Ok(());
-    }
+    let Some(_cluster) = shared("people_chat_through_pods_that_the_operator_made") else { return Ok(()) };
     let chat = Chat::create("e2e-chat", "  gateway: { shards: 16, service: { type: NodePort } }")?;
     let took = chat.ready(Duration::from_secs(180))?;
     eprintln!("from apply to Ready: {:.1} s", took.as_secs_f64());

@@ -1,11 +1,10 @@
 //! A node goes, in every way it can, while people chat, and with it half of the pods and the operator that leads: people
 //! are served again, the ledger is clean, and the node comes back. Prints how long each is felt.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use gochat_e2e_kubernetes::{Chat, Node, Pod, WORKLOADS, eventually, missing, operator, under};
+use gochat_e2e_kubernetes::{Chat, Node, Pod, WORKLOADS, alone, eventually, operator, under};
 
 const WORKER: &str = "gochat-worker";
 const WITHIN: Duration = Duration::from_secs(180);
@@ -18,9 +17,9 @@ const SPEC: &str = "
 
 #[test]
 fn a_node_goes_and_comes_back_and_no_accepted_message_is_lost() -> Result<()> {
-    if missing("a_node_goes_and_comes_back_and_no_accepted_message_is_lost") {
+    let Some(_cluster) = alone("a_node_goes_and_comes_back_and_no_accepted_message_is_lost") else {
         return Ok(());
-    }
+    };
     let chat = Chat::create("e2e-nodes", SPEC)?;
     chat.ready(WITHIN)?;
     fails(&chat, "node-powered-off", Node::power_off)?;

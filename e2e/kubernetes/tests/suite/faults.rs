@@ -1,16 +1,13 @@
 //! Pods go, in every way they can, while people chat: they are served again, and the ledger is clean.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use gochat_e2e_kubernetes::{Chat, missing, under};
+use gochat_e2e_kubernetes::{Chat, shared, under};
 
 #[test]
 fn pods_go_and_no_accepted_message_is_lost() -> Result<()> {
-    if missing("pods_go_and_no_accepted_message_is_lost") {
-        return Ok(());
-    }
+    let Some(_cluster) = shared("pods_go_and_no_accepted_message_is_lost") else { return Ok(()) };
     let chat = Chat::create("e2e-faults", "  gateway: { shards: 16, service: { type: NodePort } }")?;
     chat.ready(Duration::from_secs(180))?;
     for workload in ["gateway", "logic", "repo", "task"] {

@@ -1,19 +1,16 @@
 //! Scaling, a new version, and the end.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use gochat_e2e_kubernetes::{Chat, eventually, kubectl, missing};
+use gochat_e2e_kubernetes::{Chat, eventually, kubectl, shared};
 use serde_json::Value;
 
 const SPEC: &str = "  gateway: { shards: 16, service: { type: NodePort } }";
 
 #[test]
 fn kubectl_scale_takes_a_workload_over_and_pods_follow() -> Result<()> {
-    if missing("kubectl_scale_takes_a_workload_over_and_pods_follow") {
-        return Ok(());
-    }
+    let Some(_cluster) = shared("kubectl_scale_takes_a_workload_over_and_pods_follow") else { return Ok(()) };
     let chat = Chat::create("e2e-scale", SPEC)?;
     chat.ready(Duration::from_secs(180))?;
     chat.kubectl(&["scale", "gochatscaler/chat-logic", "--replicas=3"])?;
@@ -27,9 +24,10 @@ fn kubectl_scale_takes_a_workload_over_and_pods_follow() -> Result<()> {
 
 #[test]
 fn a_version_that_does_not_start_stops_the_rollout_and_the_old_pods_serve_on() -> Result<()> {
-    if missing("a_version_that_does_not_start_stops_the_rollout_and_the_old_pods_serve_on") {
+    let Some(_cluster) = shared("a_version_that_does_not_start_stops_the_rollout_and_the_old_pods_serve_on")
+    else {
         return Ok(());
-    }
+    };
     let chat = Chat::create("e2e-upgrade", SPEC)?;
     chat.ready(Duration::from_secs(180))?;
     let load = chat.load("load", &["--pairs", "10", "--rate", "50", "--duration", "60s"])?;
@@ -52,9 +50,9 @@ fn a_version_that_does_not_start_stops_the_rollout_and_the_old_pods_serve_on() -
 
 #[test]
 fn a_deleted_cluster_leaves_nothing_and_its_namespace_goes() -> Result<()> {
-    if missing("a_deleted_cluster_leaves_nothing_and_its_namespace_goes") {
+    let Some(_cluster) = shared("a_deleted_cluster_leaves_nothing_and_its_namespace_goes") else {
         return Ok(());
-    }
+    };
     let chat = Chat::create("e2e-deletion", &format!("  deletion: {{ topics: Delete }}\n{SPEC}"))?;
     chat.ready(Duration::from_secs(180))?;
     chat.kubectl(&["delete", "gochatcluster", Chat::NAME, "--timeout=90s"])?;

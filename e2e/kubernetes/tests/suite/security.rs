@@ -1,24 +1,19 @@
 //! Pods are restricted, and may no more than they need.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::indexing_slicing,
-    reason = "tests"
-)]
 
 use std::time::Duration;
 
 use anyhow::Result;
-use gochat_e2e_kubernetes::{Chat, kubectl, missing};
+use gochat_e2e_kubernetes::{Chat, kubectl, shared};
 use serde_json::Value;
 
 /// Every namespace of these tests enforces the *restricted* Pod Security Standard: that pods run is the proof for them.
 #[test]
 fn pods_run_where_only_restricted_ones_may_and_can_do_no_more_than_is_written_down() -> Result<()> {
-    if missing("pods_run_where_only_restricted_ones_may_and_can_do_no_more_than_is_written_down") {
+    let Some(_cluster) =
+        shared("pods_run_where_only_restricted_ones_may_and_can_do_no_more_than_is_written_down")
+    else {
         return Ok(());
-    }
+    };
     let chat = Chat::create("e2e-security", "  gateway: { shards: 16, service: { type: NodePort } }")?;
     chat.ready(Duration::from_secs(180))?;
     for pod in ["gateway", "logic", "repo", "task"].into_iter().flat_map(|w| chat.pods(w).unwrap()) {
@@ -43,7 +38,7 @@ fn pods_run_where_only_restricted_ones_may_and_can_do_no_more_than_is_written_do
         seen = [seen, account.to_owned(), "\n".into(), lines.join("\n"), "\n".into()].concat();
     }
     let kept = include_str!("rights.txt");
-    assert_eq!(seen, kept, "e2e/kubernetes/tests/rights.txt lists what each ServiceAccount may");
+    assert_eq!(seen, kept, "e2e/kubernetes/tests/suite/rights.txt lists what each ServiceAccount may");
     Ok(())
 }
 
