@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use gochat_core::{Epoch, MemberId, Placement, Slot, SlotCount, UserId, Workload};
+use gochat_core::{Placement, Slot, SlotCount, UserId, Workload};
 use gochat_e2e::{Cluster, Encoding, Load, PARTITIONS, SHARDS, Size, Socket, User};
 use gochat_engines::{Engine, missing};
 
