@@ -77,6 +77,29 @@ impl Spans {
         Self(self.0.iter().filter(|(_, span)| !known.contains(&span.trace_id)).cloned().collect())
     }
 
+    /// The texts of an attribute, sorted.
+    pub fn values(&self, key: &str) -> Vec<&str> {
+        let attributes = self.0.iter().flat_map(|(_, span)| &span.attributes).filter(|of| of.key == key);
+        let text = attributes.filter_map(|of| match of.value.as_ref()?.value.as_ref()? {
+            Value::StringValue(text) => Some(text.as_str()),
+            _ => None,
+        });
+        let mut values: Vec<_> = text.collect();
+        values.sort_unstable();
+        values
+    }
+
+    /// That each span of a name is a part of one of another, where that one has come.
+    pub fn ensure_children(&self, name: &str, of: &str) -> Result<()> {
+        let called = |name: &str| self.0.iter().map(|(_, span)| span).filter(move |span| span.name == name);
+        let traces: BTreeSet<_> = called(of).map(|span| &span.trace_id).collect();
+        let parents: BTreeSet<_> = called(of).map(|span| &span.span_id).collect();
+        let mut children = called(name).filter(|span| traces.contains(&span.trace_id)).peekable();
+        ensure!(children.peek().is_some(), "no {name} in a trace of {of}");
+        ensure!(children.all(|span| parents.contains(&span.parent_span_id)), "a {name} outside of {of}");
+        Ok(())
+    }
+
     /// That all are of one trace, and each a child of one named before it, by the given service; the first has no parent.
     pub fn ensure_chain(&self, chain: &[(&str, &str)]) -> Result<()> {
         let traces: BTreeSet<_> = self.0.iter().map(|(_, span)| &span.trace_id).collect();

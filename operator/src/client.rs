@@ -10,11 +10,13 @@ use std::time::Duration;
 use anyhow::Context as _;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use gochat_chassis::trace;
 use http::{Method, Request};
 use kube::client::{Body, ClientBuilder};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tower::{BoxError, Layer, Service};
+use tracing::Instrument as _;
 
 use crate::leader::Term;
 
@@ -79,8 +81,11 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let method = request.method();
+        let span = trace::within(
+            || tracing::info_span!(target: trace::TARGET, "request", %method, path = request.uri().path()),
+        );
         if matches!(*method, Method::GET | Method::HEAD) {
-            return self.inner.call(request).boxed();
+            return self.inner.call(request).instrument(span).boxed();
         }
         let method = method.as_str().to_owned();
         let Some(left) = self.term.left() else {
@@ -96,6 +101,7 @@ where
                 .increment(1);
             answer
         }
+        .instrument(span)
         .boxed()
     }
 }

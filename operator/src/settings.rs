@@ -89,7 +89,12 @@ impl Default for AdminConfig {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            telemetry: TelemetryConfig { format: LogFormat::Json, ..TelemetryConfig::default() },
+            // A look at a cluster is rare, beside messages.
+            telemetry: TelemetryConfig {
+                format: LogFormat::Json,
+                sample_ratio: 1.0,
+                ..TelemetryConfig::default()
+            },
             admin: AdminConfig::default(),
             kubeconfig: PathBuf::new(),
             namespaces: Vec::new(),

@@ -6,6 +6,7 @@ mod support;
 use std::time::{Duration, SystemTime};
 
 use gochat_crds::{GoChatCluster, GoChatScaler, ScaledWorkload};
+use gochat_e2e::Collector;
 use gochat_operator::names;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -181,6 +182,32 @@ async fn replicas_that_somebody_else_writes_are_left_and_followed() {
     let scaling = world.cluster("sample").await.status.unwrap().workloads.gateway.scaling;
     assert_eq!(scaling.as_deref(), Some("5 by an-hpa"));
     operator.stop().await;
+}
+
+/// As a process of its own: a collector is named once for each.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_at_a_cluster_is_a_trace_of_the_requests_that_it_made() {
+    let Some(world) = World::new("a-look-is-a-trace").await else { return };
+    let collector = Collector::start().await.unwrap();
+    world.stores("sample").await;
+    world.apply("sample", NOBODY, |_| {}).await;
+    let mut operator = tokio::process::Command::new(env!("CARGO_BIN_EXE_gochat-operator"))
+        .args(["run", "--namespaces", &world.namespace, "--set", "leader.enabled=false"])
+        .args(["--set", "admin.listen=127.0.0.1:0", "--set", &format!("telemetry.otlp={}", collector.url())])
+        .args(["--set", &format!("kubeconfig={}", world.kubernetes.kubeconfig().display())])
+        .stderr(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    world.there::<Deployment>("sample-gateway").await;
+    let spans = collector.wait_for(30).await.unwrap();
+    operator.kill().await.unwrap();
+    let names = spans.names();
+    assert!(names.iter().all(|name| ["reconcile", "request"].contains(name)), "{names:?}");
+    let applied = |name: &&str| name.contains("/deployments/sample-gateway");
+    assert!(spans.values("path").iter().any(applied), "{:?}", spans.values("path"));
+    spans.ensure_children("request", "reconcile").unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

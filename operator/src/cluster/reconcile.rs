@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gochat_chassis::resilience::Backoff;
+use gochat_chassis::trace;
 use gochat_crds::GoChatCluster;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
@@ -15,6 +16,8 @@ use kube::{Client, ResourceExt as _};
 use parking_lot::Mutex;
 use rand::RngExt as _;
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use super::dereference::KafkaFacts;
 use super::leftovers::Leftovers;
@@ -86,9 +89,15 @@ pub async fn reconcile(cluster: Arc<GoChatCluster>, context: Arc<Context>) -> Re
     let begun = Instant::now();
     let key = ClusterKey::of(&cluster);
     context.leftovers.note(&key);
+    // Each request of it is a part of the trace: [`crate::client`].
+    let span = trace::begin(|| {
+        let generation = cluster.metadata.generation.unwrap_or_default();
+        tracing::info_span!(target: trace::TARGET, "reconcile", cluster = %key, generation, outcome = Empty)
+    });
     // On the heap: sixteen KiB would be copied at every await of the controller.
-    let result = Box::pin(look(&cluster, &context, &key)).await;
+    let result = Box::pin(look(&cluster, &context, &key)).instrument(span.clone()).await;
     let outcome = if result.is_ok() { "ok" } else { "error" };
+    span.record("outcome", outcome);
     metrics::counter!("gochat_operator_reconciles_total", "outcome" => outcome).increment(1);
     metrics::histogram!("gochat_operator_reconcile_seconds").record(begun.elapsed().as_secs_f64());
     if result.is_ok() {

@@ -32,7 +32,8 @@ pub struct TelemetryConfig {
     pub format: LogFormat,
     /// OTLP over gRPC, such as `http://collector:4317`; empty: no traces.
     pub otlp: String,
-    /// Share of messages that are traced, 0.0 to 1.0, decided at the edge before there is a span.
+    /// Share of messages (the operator: of looks at a cluster) that are traced, 0.0 to 1.0, decided at the edge before
+    /// there is a span.
     pub sample_ratio: f64,
 }
 

@@ -13,8 +13,8 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-/// Target of the spans on a message's way. Only these are exported: libraries below make spans for every frame they
-/// see, the exporter's own among them.
+/// Target of the spans on a message's way, and of the operator's looks. Only these are exported: libraries below make
+/// spans for every frame they see, the exporter's own among them.
 pub const TARGET: &str = "gochat::message";
 
 const TRACEPARENT: &str = "traceparent";
@@ -28,6 +28,12 @@ static RATIO: AtomicU64 = AtomicU64::new(0);
 pub(crate) fn enable(ratio: f64) {
     RATIO.store(ratio.to_bits(), Ordering::Relaxed);
     FOLLOWED.store(true, Ordering::Relaxed);
+}
+
+/// `span`, as a part of the one that it is made in, where that is of a trace; `Span::none()` elsewhere.
+pub fn within(span: impl FnOnce() -> Span) -> Span {
+    let traced = Span::current().metadata().is_some_and(|metadata| metadata.target() == TARGET);
+    if traced { span() } else { Span::none() }
 }
 
 /// Begins a trace with `span`, for the configured share of calls; `Span::none()` for the others and where nothing is
