@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use gochat_crds::{GoChatCluster, GoChatScaler, ScaledWorkload};
@@ -181,6 +182,41 @@ async fn replicas_that_somebody_else_writes_are_left_and_followed() {
     );
     let scaling = world.cluster("sample").await.status.unwrap().workloads.gateway.scaling;
     assert_eq!(scaling.as_deref(), Some("5 by an-hpa"));
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_password_restarts_the_pods_that_read_it_and_no_others() {
+    let Some(world) = World::new("a-changed-password").await else { return };
+    let operator = world.operator().await;
+    let _kubelet = Kubelet::start(world.client.clone(), &world.namespace);
+    world.stores("sample").await;
+    world.apply("sample", NOBODY, |_| {}).await;
+    let templates = async || {
+        let mut hashes = BTreeMap::new();
+        for workload in ScaledWorkload::ALL {
+            let deployment = world.there::<Deployment>(&name(workload)).await;
+            let template =
+                deployment.spec.unwrap().template.metadata.unwrap().annotations.unwrap_or_default();
+            hashes.insert(workload, template.get(names::SECRETS_HASH).cloned());
+        }
+        hashes
+    };
+    templates().await;
+    world.quiet(QUIET).await;
+    let before = templates().await;
+    let other = json!({ "stringData": { "url": "mysql://a:another@mysql:3306/chat" } });
+    let secrets = world.api::<Secret>();
+    secrets.patch("sample-mysql", &PatchParams::default(), &Patch::Merge(&other)).await.unwrap();
+    eventually("repo is started with the new one", || async {
+        let now = templates().await;
+        if now[&ScaledWorkload::Repo] == before[&ScaledWorkload::Repo] { Err(now) } else { Ok(()) }
+    })
+    .await;
+    world.quiet(QUIET).await;
+    let mut after = templates().await;
+    after.insert(ScaledWorkload::Repo, before[&ScaledWorkload::Repo].clone());
+    assert_eq!(after, before, "who does not read it");
     operator.stop().await;
 }
 
