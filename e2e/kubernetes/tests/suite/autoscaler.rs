@@ -9,7 +9,7 @@ use serde_json::Value;
 /// The sample, for a load as small and as short as this one.
 fn sample() -> Result<String> {
     let mut text = include_str!("../../../../crds/samples/hpa.yaml").to_owned();
-    for (from, to) in [("averageValue: 500m", "averageValue: 50m"), ("Seconds: 300", "Seconds: 0")] {
+    for (from, to) in [("averageValue: 500m", "averageValue: 40m"), ("Seconds: 300", "Seconds: 0")] {
         ensure!(text.contains(from), "the sample has no {from}");
         text = text.replace(from, to);
     }
@@ -33,7 +33,7 @@ fn an_hpa_scales_gateways_up_and_down_under_load_and_the_operator_lets_it() -> R
     eventually("metrics of the gateways", Duration::from_secs(120), measured)
         .with_context(|| chat.diagnosis())?;
 
-    let busy = load(&chat, "busy", "200")?;
+    let busy = load(&chat, "busy", "250")?;
     let began = Instant::now();
     reaches(&chat, 4)?;
     let up = began.elapsed();
