@@ -91,13 +91,17 @@ impl Spans {
 
     /// That each span of a name is a part of one of another, where that one has come.
     pub fn ensure_children(&self, name: &str, of: &str) -> Result<()> {
-        let called = |name: &str| self.0.iter().map(|(_, span)| span).filter(move |span| span.name == name);
-        let traces: BTreeSet<_> = called(of).map(|span| &span.trace_id).collect();
-        let parents: BTreeSet<_> = called(of).map(|span| &span.span_id).collect();
-        let mut children = called(name).filter(|span| traces.contains(&span.trace_id)).peekable();
+        let parents: Vec<_> = self.called(of).collect();
+        let traces: BTreeSet<_> = parents.iter().map(|span| &span.trace_id).collect();
+        let ids: BTreeSet<_> = parents.iter().map(|span| &span.span_id).collect();
+        let mut children = self.called(name).filter(|span| traces.contains(&span.trace_id)).peekable();
         ensure!(children.peek().is_some(), "no {name} in a trace of {of}");
-        ensure!(children.all(|span| parents.contains(&span.parent_span_id)), "a {name} outside of {of}");
+        ensure!(children.all(|span| ids.contains(&span.parent_span_id)), "a {name} outside of {of}");
         Ok(())
+    }
+
+    fn called<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Span> {
+        self.0.iter().map(|(_, span)| span).filter(move |span| span.name == name)
     }
 
     /// That all are of one trace, and each a child of one named before it, by the given service; the first has no parent.
