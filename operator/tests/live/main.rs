@@ -360,8 +360,10 @@ async fn the_plugin_shows_a_cluster_and_has_it_rebalanced() {
     assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["cluster"]["metadata"]["name"], "chat");
     let (ok, _, error) = run("slots gateway").await;
     assert!(!ok && error.contains("chat has no map of gateway yet"), "{error}");
-    let (ok, _, error) = run("status --cluster chatt").await;
-    assert!(!ok && error.contains("no GoChatCluster chatt in namespace"), "{error}");
+    for other in ["status --cluster chatt", "status chatt", "top chatt", "explain chatt"] {
+        let (ok, _, error) = run(other).await;
+        assert!(!ok && error.contains("no GoChatCluster chatt in namespace"), "{other}: {error}");
+    }
 
     let (ok, plan, error) = run("rebalance logic").await;
     assert!(ok && plan.contains("not approved: repeat with --yes"), "{plan}{error}");

@@ -69,7 +69,7 @@ struct Common {
 #[derive(Subcommand)]
 enum Command {
     /// Is it well? Conditions, workloads, balance.
-    Status,
+    Status(Which),
     /// Who owns which slot, and what is on its way.
     Slots {
         /// gateway, logic or task
@@ -77,9 +77,9 @@ enum Command {
         workload: PlacedWorkload,
     },
     /// What each pod does now, asked of the pods themselves.
-    Top,
+    Top(Which),
     /// Why it is as it is: what is not well, and each decision with its numbers.
-    Explain,
+    Explain(Which),
     /// Empties a pod: slots first, then clients. It stays until it is deleted.
     Drain {
         /// Its name
@@ -92,6 +92,14 @@ Examples:
   kubectl gochat rebalance gateway --evacuate chat-gateway-5d9c-x7k2p --yes
 Ctrl-C stops watching, not moving: kubectl annotate gcr NAME gochat.io/stop=true does that.")]
     Rebalance(rebalance::RebalanceArgs),
+}
+
+/// As `kubectl get` takes a name.
+#[derive(Args, Clone, Debug)]
+struct Which {
+    /// Which GoChatCluster, as --cluster
+    #[arg(conflicts_with = "cluster")]
+    name: Option<String>,
 }
 
 fn workload(text: &str) -> Result<PlacedWorkload, String> {
@@ -116,12 +124,16 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> anyhow::Result<()> {
-    let session = Session::open(&cli.common).await?;
+    let mut common = cli.common;
+    if let Command::Status(which) | Command::Top(which) | Command::Explain(which) = &cli.command {
+        common.cluster = which.name.clone().or(common.cluster);
+    }
+    let session = Session::open(&common).await?;
     match cli.command {
-        Command::Status => status::run(&session).await,
+        Command::Status(_) => status::run(&session).await,
         Command::Slots { workload } => slots::run(&session, workload).await,
-        Command::Top => top::run(&session).await,
-        Command::Explain => explain::run(&session).await,
+        Command::Top(_) => top::run(&session).await,
+        Command::Explain(_) => explain::run(&session).await,
         Command::Drain { pod } => drain::run(&session, &pod).await,
         Command::Rebalance(args) => rebalance::run(&session, &args).await,
     }
