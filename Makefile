@@ -16,7 +16,7 @@ deps: ## Install what building and testing need (Debian; idempotent)
 
 dev: ## Run the whole system here: make dev [FILE=cluster.yaml] [ARGS="--ephemeral --port 8080"]
 	@e2e/engines/install.sh build
-	$(CARGO) build -p gochat --bin gochat
+	$(CARGO) build --bin gochat
 	@exec "$${CARGO_TARGET_DIR:-target}/debug/gochat" dev $(if $(FILE),--file "$(FILE)") $(ARGS)
 
 test: ## Everything: unit to browser, on real engines; lists and counts what was skipped

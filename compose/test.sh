@@ -12,7 +12,7 @@ skip() {
   [ -z "${GOCHAT_SKIP_LOG:-}" ] || echo "$line" >>"$GOCHAT_SKIP_LOG"
 }
 if [ -z "${GOCHAT_BIN:-}" ]; then
-  cargo build -q -p gochat --bin gochat
+  cargo build -q --bin gochat
   GOCHAT_BIN=${CARGO_TARGET_DIR:-target}/debug/gochat
 fi
 

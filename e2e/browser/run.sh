@@ -18,7 +18,7 @@ for program in chromium node npm; do
   fi
 done
 if [ -z "${GOCHAT_BIN:-}${GOCHAT_URL:-}" ] && [ "${1:-}" != install ]; then
-  (cd "$root" && cargo build -q -p gochat --bin gochat)
+  (cd "$root" && cargo build -q --bin gochat)
   export GOCHAT_BIN=${CARGO_TARGET_DIR:-$root/target}/debug/gochat
 fi
 # A copy of the lock file says that what it names is installed.

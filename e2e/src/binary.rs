@@ -19,10 +19,10 @@ pub(crate) async fn path() -> Result<&'static Path> {
 fn build() -> Result<PathBuf> {
     let release = !cfg!(debug_assertions);
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "-p", "gochat", "--bin", "gochat"]).args(release.then_some("--release"));
-    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    cargo.args(["build", "--quiet", "--bin", "gochat"]).args(release.then_some("--release"));
+    cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let status = cargo.status().context("run cargo")?;
-    ensure!(status.success(), "cargo build -p gochat: {status}");
+    ensure!(status.success(), "cargo build --bin gochat: {status}");
     // This program is target/<profile>/gochat-stack or target/<profile>/deps/<test>-<hash>.
     let me = std::env::current_exe()?;
     me.ancestors()
