@@ -229,8 +229,7 @@ impl Home {
 struct Offsets {
     /// Partition → next offset.
     next: HashMap<u32, u64>,
-    /// One commit at most, which gives back what it could not commit. A broker gathers commits for some milliseconds:
-    /// messages that waited for it would be late.
+    /// One commit at most, which gives back what it could not commit; no message waits for the broker's answer.
     under_way: JoinSet<HashMap<u32, u64>>,
 }
 

@@ -1,7 +1,7 @@
 //! A thundering herd: clients that come at once are asked to sync one after another (pure).
 //!
-//! Whoever is welcomed asks for its conversations, which is the only part of coming back that reaches the database. When
-//! a gateway dies, thousands do: their syncs would hold up each other's welcomes, and everybody's messages.
+//! Whoever is welcomed asks for its conversations, a query each; the session that the welcome looks up is cached. When a
+//! gateway dies, thousands do: their syncs take the CPU that the others' welcomes need, and everybody's messages.
 
 use crate::clock::Millis;
 

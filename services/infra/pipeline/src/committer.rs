@@ -28,7 +28,7 @@ const COMMIT_EVERY: Duration = Duration::from_millis(200);
 /// Runs until stage one is gone and all it handed over is committed.
 pub(crate) async fn run(writer: Writer, consumer: Arc<Consumer>, mut steps: mpsc::Receiver<Step>) {
     let mut done: BTreeMap<u32, u64> = BTreeMap::new();
-    // One at a time. A broker gathers commits for some milliseconds: batches that waited for it would be late.
+    // One at a time, and no batch waits for the broker's answer.
     let mut commits = JoinSet::new();
     let mut due = tokio::time::interval(COMMIT_EVERY);
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
