@@ -92,12 +92,9 @@ impl Plane {
         let server = tonic::transport::Server::builder().add_service(OperationsServer::new(member));
         self.tasks.push(tokio::spawn(async move { drop(server.serve_with_incoming(connections).await) }));
 
-        let mut labels = labels.clone();
-        for (label, value) in [("gochat.io/cluster", &self.cluster), ("gochat.io/workload", &self.workload)] {
-            labels.insert(label.to_owned(), value.clone());
-        }
+        let usual = [("gochat.io/cluster", &self.cluster), ("gochat.io/workload", &self.workload)];
         let pod: Pod = serde_json::from_value(json!({
-            "metadata": { "name": name, "labels": labels },
+            "metadata": { "name": name, "labels": BTreeMap::from(usual) },
             "spec": {
                 "automountServiceAccountToken": false,
                 "containers": [{ "name": "a", "image": "a", "ports": [{ "name": "grpc", "containerPort": port }] }],
@@ -111,6 +108,11 @@ impl Plane {
             "phase": "Running", "podIP": ip, "conditions": [{ "type": "Ready", "status": "True" }],
         }});
         self.api.patch_status(name, &PatchParams::default(), &Patch::Merge(&status)).await.unwrap();
+        // Last: a ReplicaSet that adopts a pod which is not ready yet may let that one go, being the youngest.
+        if !labels.is_empty() {
+            let labels = json!({ "metadata": { "labels": labels } });
+            self.api.patch(name, &PatchParams::default(), &Patch::Merge(&labels)).await.unwrap();
+        }
     }
 
     /// As if it had never been.

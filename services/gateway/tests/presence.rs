@@ -30,7 +30,8 @@ async fn hears_offline_after_the_grace(socket: &mut Socket, user: u64, last_sock
     drop(last_socket);
     hears(socket, user, false).await;
     let after = left.elapsed();
-    assert!(after >= GRACE && after < GRACE * 2, "{after:?}");
+    // The gateway counts whole milliseconds, so its grace ends up to one early.
+    assert!(after + Duration::from_millis(1) >= GRACE && after < GRACE * 2, "{after:?}");
 }
 
 #[tokio::test]
