@@ -66,6 +66,42 @@ pub mod validate_request {
         ResumeToken(::prost::alloc::string::String),
     }
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ValidateManyRequest {
+    /// At most 256.
+    #[prost(message, repeated, tag = "1")]
+    pub requests: ::prost::alloc::vec::Vec<ValidateRequest>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ValidateManyResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub results: ::prost::alloc::vec::Vec<Validated>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Validated {
+    #[prost(oneof = "validated::Result", tags = "1, 2")]
+    pub result: ::core::option::Option<validated::Result>,
+}
+/// Nested message and enum types in `Validated`.
+pub mod validated {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Result {
+        #[prost(message, tag = "1")]
+        Identity(super::Identity),
+        #[prost(message, tag = "2")]
+        Refused(super::Refused),
+    }
+}
+/// What a status of a call by itself would say.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Refused {
+    #[prost(string, tag = "1")]
+    pub code: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub text: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub fix: ::prost::alloc::string::String,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Identity {
     #[prost(fixed64, tag = "1")]
@@ -423,6 +459,31 @@ pub mod auth_service_client {
                 .insert(GrpcMethod::new("gochat.logic.v1.AuthService", "Validate"));
             self.inner.unary(req, path, codec).await
         }
+        /// The same for many tokens, each by itself; the answers are in their order.
+        pub async fn validate_many(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ValidateManyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ValidateManyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/gochat.logic.v1.AuthService/ValidateMany",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("gochat.logic.v1.AuthService", "ValidateMany"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -459,6 +520,14 @@ pub mod auth_service_server {
             &self,
             request: tonic::Request<super::ValidateRequest>,
         ) -> std::result::Result<tonic::Response<super::Identity>, tonic::Status>;
+        /// The same for many tokens, each by itself; the answers are in their order.
+        async fn validate_many(
+            &self,
+            request: tonic::Request<super::ValidateManyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ValidateManyResponse>,
+            tonic::Status,
+        >;
     }
     #[derive(Debug)]
     pub struct AuthServiceServer<T> {
@@ -744,6 +813,51 @@ pub mod auth_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ValidateSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/gochat.logic.v1.AuthService/ValidateMany" => {
+                    #[allow(non_camel_case_types)]
+                    struct ValidateManySvc<T: AuthService>(pub Arc<T>);
+                    impl<
+                        T: AuthService,
+                    > tonic::server::UnaryService<super::ValidateManyRequest>
+                    for ValidateManySvc<T> {
+                        type Response = super::ValidateManyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ValidateManyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AuthService>::validate_many(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ValidateManySvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -9,7 +9,7 @@
 //!                       edge ◀─────── relay ─────────── home ◀── log: downstream[shard(user)]
 //!                        └──── attach, watch ─────────────▲└──▶ log: task (push)
 //!
-//! backlog  how far logic is behind: past the limit sends are refused
+//! backlog  how far logic is behind: past the limit sends are refused        identify  whose tokens: many in a call
 //! drain  empties this gateway: slots first, then sockets       ops  load and drain, for the operator
 //! ```
 
@@ -24,6 +24,7 @@ pub mod error_codes;
 mod gateway;
 mod home;
 mod http;
+mod identify;
 mod logic;
 mod metrics;
 mod ops;

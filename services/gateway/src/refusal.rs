@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use gochat_proto::client::{Error, ServerFrame, server_frame::Frame};
+use gochat_proto::logic::Refused;
 use tonic::Code;
 
 use crate::error_codes::{self as codes, ErrorCode};
@@ -42,26 +43,40 @@ impl From<&tonic::Status> for Refusal {
             _ => codes::UNAVAILABLE,
         });
         if let Some(code) = word("gochat-code") {
-            if let Some(known) = codes::ALL.iter().find(|k| k.code == code) {
-                refusal = Self::from(*known);
-            } else {
-                refusal.code = code.into();
-                refusal.fix = Cow::Borrowed("");
-            }
-            if !status.message().is_empty() {
-                refusal.text = status.message().to_owned().into();
-            }
-        } else if refusal.code == codes::BAD_REQUEST.code {
-            refusal.text = status.message().to_owned().into();
+            return Self::of_logic(code, status.message().to_owned(), word("gochat-fix").unwrap_or_default());
         }
-        if let Some(fix) = word("gochat-fix") {
-            refusal.fix = fix.into();
+        if refusal.code == codes::BAD_REQUEST.code {
+            refusal.text = status.message().to_owned().into();
         }
         refusal
     }
 }
 
+/// The same of one token of many.
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        let Refused { code, text, fix } = refused;
+        Self::of_logic(code, text, fix)
+    }
+}
+
 impl Refusal {
+    /// In logic's own words, which may be newer than the table here.
+    fn of_logic(code: String, text: String, fix: String) -> Self {
+        let known = codes::ALL.iter().find(|known| known.code == code).copied();
+        let mut refusal = known.map_or_else(
+            || Self { code: code.into(), text: "".into(), fix: "".into(), retry_after_ms: 0 },
+            Self::from,
+        );
+        if !text.is_empty() {
+            refusal.text = text.into();
+        }
+        if !fix.is_empty() {
+            refusal.fix = fix.into();
+        }
+        refusal
+    }
+
     /// A `bad_request` that says what is wrong.
     pub(crate) fn bad_request(text: impl Into<Cow<'static, str>>) -> Self {
         Self { text: text.into(), ..codes::BAD_REQUEST.into() }

@@ -194,6 +194,27 @@ async fn one_connection_too_many_is_refused_and_the_others_stay() {
 }
 
 #[tokio::test]
+async fn clients_that_come_at_once_are_few_questions_to_logic_and_each_gets_its_own_answer() {
+    let world = World::new().await;
+    let [gateway] = world.gateways::<1>(|_| {}).await;
+    let clients = (1..=200).map(async |user| {
+        let mut socket = gateway.connect(false).await;
+        // One in ten comes with a token that is none.
+        let bad = user % 10 == 0;
+        let token = if bad { "refuse:token_expired".to_owned() } else { format!("user:{user}:1") };
+        socket.send(hello(&token)).await;
+        match socket.next().await {
+            server_frame::Frame::Welcome(welcome) => assert!(!bad && welcome.user_id == user),
+            server_frame::Frame::Error(error) => assert!(bad && error.code == "token_expired", "{error:?}"),
+            other => panic!("{other:?}"),
+        }
+    });
+    futures::future::join_all(clients).await;
+    let calls = world.token_calls();
+    assert!((1..100).contains(&calls), "{calls} calls");
+}
+
+#[tokio::test]
 async fn all_devices_of_a_user_get_a_message_each_in_its_codec() {
     let world = World::new().await;
     let [gateway] = world.gateways::<1>(|_| {}).await;

@@ -2,6 +2,7 @@
 //!
 //! Every refusal names its code (`gochat-code`) and what to do about it (`gochat-fix`); gateways pass both on.
 
+use gochat_proto::logic;
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 
@@ -108,6 +109,13 @@ impl Refusal {
                 Self::Internal
             }
         }
+    }
+}
+
+impl From<Refusal> for logic::Refused {
+    fn from(refusal: Refusal) -> Self {
+        let (code, _, fix) = refusal.parts();
+        Self { code: code.into(), text: refusal.to_string(), fix: fix.into() }
     }
 }
 

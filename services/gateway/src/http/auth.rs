@@ -36,7 +36,7 @@ impl FromRequestParts<Arc<Gateway>> for Caller {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim().to_owned())
             .ok_or_else(|| Refusal::from(error_codes::UNAUTHENTICATED))?;
-        let identity = gateway.logic.identify(Token::AccessToken(token), false).await?;
+        let identity = gateway.logic.identify.ask(Token::AccessToken(token), false).await?;
         Ok(Self { user: identity.user_id, session: identity.session_id })
     }
 }

@@ -68,7 +68,7 @@ async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
         .await
         .unwrap_or_else(|_| Err(Failure::Refused(codes::HELLO_TIMEOUT.into(), CloseCode::Unauthenticated)))?;
     let resumed = !hello.resume_token.is_empty();
-    let identity = gateway.logic.identify(token(hello)?, true).await.map_err(unauthenticated)?;
+    let identity = gateway.logic.identify.ask(token(hello)?, true).await.map_err(unauthenticated)?;
 
     let now = gateway.clock().now();
     // 0 is "not set".

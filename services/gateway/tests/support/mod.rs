@@ -13,6 +13,8 @@
 )]
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::{SinkExt as _, StreamExt as _};
@@ -24,6 +26,7 @@ use gochat_mq::{Mq, MqConfig, Producer, Record, TopicSpec};
 use gochat_proto::client::{ClientFrame, Hello, ServerFrame, Welcome, client_frame, server_frame};
 use gochat_proto::events::{Downstream, Upstream};
 use gochat_proto::logic::auth_service_server::{AuthService, AuthServiceServer};
+use gochat_proto::logic::validated::Result as Validated;
 use gochat_proto::logic::{self, validate_request::Token};
 use prost::Message as _;
 use tokio::net::{TcpListener, TcpStream};
@@ -46,6 +49,7 @@ pub struct World {
     producer: Producer,
     shutdown: Shutdown,
     _logic: Membership,
+    tokens: Tokens,
 }
 
 pub struct Gateway {
@@ -77,12 +81,18 @@ impl World {
             address: format!("http://{}", listener.local_addr().unwrap()),
             draining: false,
         };
-        let routes = tonic::service::Routes::new(AuthServiceServer::new(Tokens));
+        let tokens = Tokens::default();
+        let routes = tonic::service::Routes::new(AuthServiceServer::new(tokens.clone()));
         shutdown.spawn("logic", grpc::serve(listener, routes, shutdown.clone()));
         let membership = coord.session().join(member).await.unwrap();
         let producer = mq.producer().unwrap();
         let shards = SlotCount::new(SHARDS).unwrap();
-        Self { mq, coord, topics, shards, producer, shutdown, _logic: membership }
+        Self { mq, coord, topics, shards, producer, shutdown, _logic: membership, tokens }
+    }
+
+    /// How often logic was asked about tokens.
+    pub fn token_calls(&self) -> usize {
+        self.tokens.0.load(Ordering::Relaxed)
     }
 
     /// Gateways that have all shards attached, dealt out in turn.
@@ -186,37 +196,49 @@ impl Drop for World {
 
 /// Stands in for logic's token checks: `user:<id>:<session>` and `resume:<id>:<session>` are valid for an hour,
 /// `user:<id>:<session>:<ms>` for so long; others are refused with what follows `refuse:`.
-struct Tokens;
+#[derive(Clone, Default)]
+struct Tokens(Arc<AtomicUsize>);
 
 fn in_ms(ms: u64) -> i64 {
     let end = std::time::SystemTime::now() + Duration::from_millis(ms);
     end.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis().try_into().unwrap()
 }
 
+fn validated(asked: logic::ValidateRequest) -> Validated {
+    let (Token::AccessToken(token) | Token::ResumeToken(token)) = asked.token.unwrap();
+    let parts: Vec<&str> = token.split(':').collect();
+    let refused = |code: &str| {
+        let code = code.to_owned();
+        Validated::Refused(logic::Refused { code, text: "refused".into(), ..Default::default() })
+    };
+    match parts.as_slice() {
+        ["user" | "resume", user, session, lifetime @ ..] => Validated::Identity(logic::Identity {
+            user_id: user.parse().unwrap(),
+            session_id: session.parse().unwrap(),
+            expires_at_ms: in_ms(lifetime.first().map_or(3_600_000, |ms| ms.parse().unwrap())),
+            resume_token: format!("resume:{user}:{session}"),
+        }),
+        ["refuse", code] => refused(code),
+        _ => refused("unauthenticated"),
+    }
+}
+
 #[async_trait]
 impl AuthService for Tokens {
+    async fn validate_many(
+        &self,
+        request: Request<logic::ValidateManyRequest>,
+    ) -> Result<Response<logic::ValidateManyResponse>, Status> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        let requests = request.into_inner().requests.into_iter();
+        let results = requests.map(|asked| logic::Validated { result: Some(validated(asked)) }).collect();
+        Ok(Response::new(logic::ValidateManyResponse { results }))
+    }
     async fn validate(
         &self,
-        request: Request<logic::ValidateRequest>,
+        _: Request<logic::ValidateRequest>,
     ) -> Result<Response<logic::Identity>, Status> {
-        let Some(Token::AccessToken(token) | Token::ResumeToken(token)) = request.into_inner().token else {
-            return Err(Status::invalid_argument("no token"));
-        };
-        let parts: Vec<&str> = token.split(':').collect();
-        match parts.as_slice() {
-            ["user" | "resume", user, session, lifetime @ ..] => Ok(Response::new(logic::Identity {
-                user_id: user.parse().unwrap(),
-                session_id: session.parse().unwrap(),
-                expires_at_ms: in_ms(lifetime.first().map_or(3_600_000, |ms| ms.parse().unwrap())),
-                resume_token: format!("resume:{user}:{session}"),
-            })),
-            ["refuse", code] => {
-                let mut status = Status::unauthenticated("refused");
-                status.metadata_mut().insert("gochat-code", code.parse().unwrap());
-                Err(status)
-            }
-            _ => Err(Status::unauthenticated("")),
-        }
+        Err(Status::unimplemented(""))
     }
     async fn register(
         &self,

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use gochat_core::{SessionId, UserId};
 use gochat_proto::logic::auth_service_server::AuthService;
 use gochat_proto::logic::validate_request::Token;
+use gochat_proto::logic::validated::Result as Validated;
 use gochat_proto::{logic, repo, types};
 use gochat_uid::Snowflake;
 use tonic::{Code, Request, Response, Status, async_trait};
@@ -16,6 +18,9 @@ use super::tokens::{Audience, RefreshToken, Tokens};
 use crate::error::Refusal;
 use crate::notify::Notifier;
 use crate::repo_clients::Repo;
+
+/// Tokens in one call.
+const MOST_TOKENS: usize = 256;
 
 /// The service; its parts are cheap to clone.
 pub(crate) struct Auth {
@@ -234,5 +239,23 @@ impl AuthService for Auth {
         request: Request<logic::ValidateRequest>,
     ) -> Result<Response<logic::Identity>, Status> {
         Ok(Response::new(Self::validate(self, request.into_inner()).await?))
+    }
+
+    async fn validate_many(
+        &self,
+        request: Request<logic::ValidateManyRequest>,
+    ) -> Result<Response<logic::ValidateManyResponse>, Status> {
+        let requests = request.into_inner().requests;
+        if requests.len() > MOST_TOKENS {
+            return Err(Refusal::field("requests", format!("more than {MOST_TOKENS}")).into());
+        }
+        // Nearly all are answered by the cache: what these futures do at once is to find that out.
+        let results = join_all(requests.into_iter().map(|asked| Self::validate(self, asked))).await;
+        let results = results.into_iter().map(|result| logic::Validated {
+            result: Some(
+                result.map_or_else(|refusal| Validated::Refused(refusal.into()), Validated::Identity),
+            ),
+        });
+        Ok(Response::new(logic::ValidateManyResponse { results: results.collect() }))
     }
 }
