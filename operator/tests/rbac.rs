@@ -25,6 +25,7 @@ use support::{NOBODY, Operator, World, eventually};
 const RBAC: &str = include_str!("../deploy/rbac.yaml");
 const SYSTEM: &str = "gochat-system";
 const ACCOUNT: &str = "gochat-operator";
+const KEYS: &str = "sample-signing-keys";
 
 /// Group, resource (with its subresource), verb.
 type Right = (String, String, String);
@@ -92,17 +93,23 @@ async fn the_operator_may_do_what_it_does_and_nothing_else() {
     world.stores("sample").await;
     let change = |value: &mut Value| {
         value["spec"]["deletion"] = json!({ "topics": "Delete" });
-        value["spec"]["auth"] = json!({ "keyRotation": "1s" });
+        value["spec"]["auth"] = json!({ "keyRotation": "1h" });
         value["spec"]["gateway"]["httpRoute"] =
             json!({ "parentRefs": [{ "name": "public" }], "hostnames": ["chat.example.com"] });
     };
     world.apply("sample", NOBODY, change).await;
     world.there::<Deployment>("sample-gateway").await;
+    // As if the key were some years old: the next one is due.
+    let secrets = world.api::<Secret>();
+    let keys = async || {
+        String::from_utf8(world.there::<Secret>(KEYS).await.data.unwrap()[names::KEYS].0.clone()).unwrap()
+    };
+    let (_, value) =
+        keys().await.split_once(':').map(|(id, value)| (id.to_owned(), value.to_owned())).unwrap();
+    let old = json!({ "stringData": { names::KEYS: format!("20200101T000000Z:{value}") } });
+    secrets.patch(KEYS, &PatchParams::default(), &Patch::Merge(&old)).await.unwrap();
     eventually("a second key", || async {
-        let secret =
-            world.api::<Secret>().get("sample-signing-keys").await.map_err(|error| error.to_string())?;
-        let lines = String::from_utf8(secret.data.unwrap()[names::KEYS].0.clone()).unwrap();
-        if lines.lines().count() > 1 { Ok(()) } else { Err("one".to_owned()) }
+        if keys().await.lines().count() > 1 { Ok(()) } else { Err("one") }
     })
     .await;
     for workload in ["gateway", "logic", "task"] {

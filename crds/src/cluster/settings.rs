@@ -11,19 +11,26 @@ use crate::Span;
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[x_kube(validation = Rule::new("!(has(self.keysSecret) && has(self.keyRotation))")
     .message("auth.keyRotation is for generated keys: with auth.keysSecret you rotate them, so remove one of them"))]
+#[x_kube(validation = Rule::new("!has(self.keyRotation) || duration(self.keyRotation) >= duration('1h')")
+    .message("auth.keyRotation must be at least 1h: each key stays until the sessions that it signed are over"))]
+#[x_kube(validation = Rule::new("!has(self.accessTokenTtl) || duration(self.accessTokenTtl) >= duration('10s') && duration(self.accessTokenTtl) <= duration('24h')")
+    .message("auth.accessTokenTtl must be 10s to 24h"))]
+#[x_kube(validation = Rule::new("!has(self.sessionTtl) || duration(self.sessionTtl) >= duration('1m') && duration(self.sessionTtl) <= duration('8760h')")
+    .message("auth.sessionTtl must be 1m to 8760h"))]
 #[serde(rename_all = "camelCase")]
 pub struct Auth {
     /// Signing keys of your own: key `keys`, one `kid: base64` of at least 32 bytes a line, the first signs, all verify.
     /// Generated, and kept over every re-apply, when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keys_secret: Option<SecretName>,
-    /// How often a generated key is followed by a new one; the old one verifies until its tokens are over. Never by default.
+    /// How often a generated key is followed by a new one, at least 1h; the old one verifies until its tokens are over. Never by
+    /// default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_rotation: Option<Span>,
-    /// Life of an access token, such as `15m`.
+    /// Life of an access token, such as `15m`; 10s to 24h.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access_token_ttl: Option<Span>,
-    /// Life of a session that is not refreshed, such as `720h`.
+    /// Life of a session that is not refreshed, such as `720h`; 1m to 8760h.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_ttl: Option<Span>,
 }

@@ -61,7 +61,7 @@ impl Gateway {
 
 /// A rate that allows a burst of so many seconds.
 pub(crate) fn rate(per_second: u32, burst_seconds: u32) -> Rate {
-    Rate { per_second, burst: per_second.saturating_mul(burst_seconds).max(1) }
+    Rate { per_second, burst: per_second.saturating_mul(burst_seconds) }
 }
 
 /// As the 32 bits of a frame.

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use gochat_chassis::{Check, Health, Shutdown, grpc};
 use gochat_coord::{Coord, Member, Owners};
-use gochat_core::{MAX_TEXT_BYTES, MemberId, Slots, Topics, Workload};
+use gochat_core::{MemberId, Slots, Topics, Workload};
 use gochat_member::{Drain, SlotMeter};
 use gochat_mq::Mq;
 use gochat_proto::gateway::relay_server::RelayServer;
@@ -68,11 +68,6 @@ pub struct Bound {
 impl Bound {
     /// Takes the configured addresses.
     pub async fn bind(config: Config, deps: Deps) -> anyhow::Result<Self> {
-        let text_bytes = config.limits.text_bytes;
-        ensure!(
-            text_bytes <= MAX_TEXT_BYTES,
-            "gateway.limits.text_bytes is {text_bytes}: must be at most {MAX_TEXT_BYTES}, which is what the database takes"
-        );
         let on = |address: SocketAddr| move || format!("gateway: listen on {address}");
         let http = listen_for_clients(config.listen, config.limits.socket_send_bytes)
             .with_context(on(config.listen))?;
@@ -125,9 +120,7 @@ impl Bound {
             edge: Arc::clone(&edge),
             metrics,
             herd: Mutex::default(),
-            sync_turns: Arc::new(Semaphore::new(
-                config.limits.syncs_in_flight.clamp(1, Semaphore::MAX_PERMITS),
-            )),
+            sync_turns: Arc::new(Semaphore::new(config.limits.syncs_in_flight)),
             drain_window: Mutex::new(config.drain_window),
             config,
         });

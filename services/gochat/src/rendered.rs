@@ -23,11 +23,13 @@ fn rendered(golden: &str) -> Vec<(String, String)> {
 }
 
 fn load(text: &str) -> Settings {
-    gochat_chassis::config::parse(text, "gochat.yaml").unwrap()
+    let settings: Settings = gochat_chassis::config::parse(text, "gochat.yaml").unwrap();
+    settings.check().unwrap();
+    settings
 }
 
 #[test]
-fn every_setting_that_the_operator_writes_is_known() {
+fn every_setting_that_the_operator_writes_is_known_and_in_its_range() {
     for golden in [MINIMAL, FULL] {
         let files = rendered(golden);
         assert_eq!(files.len(), 5, "four workloads and the migration");

@@ -119,8 +119,18 @@ impl Settings {
     pub(crate) fn load(args: &SettingsArgs, before: Vec<(String, String)>) -> anyhow::Result<Self> {
         let sets = before.into_iter().chain(args.sets.iter().cloned()).collect();
         let settings: Self = config::load(&Sources::of_process(args.config.clone(), "GOCHAT", sets))?;
-        settings.topics.slots()?;
+        settings.check()?;
         Ok(settings)
+    }
+
+    /// All sections, whichever is used: what is wrong is said before anything is connected to.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        self.topics.slots()?;
+        self.gateway.check()?;
+        self.logic.check()?;
+        self.repo.check()?;
+        self.task.check()?;
+        Ok(())
     }
 
     /// As YAML, secrets redacted.

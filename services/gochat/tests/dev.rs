@@ -65,6 +65,10 @@ fn what_is_wrong_is_said_in_one_line() {
         said(&["logic", "--set", "mq.bootstap=x"]),
         "error: unknown setting `mq.bootstap` in --set; did you mean `mq.bootstrap`?\n"
     );
+    assert_eq!(
+        said(&["gateway", "--set", "gateway.heartbeat_interval=0s"]),
+        "error: gateway.heartbeat_interval is 0ns: must be 100ms to 600s\n"
+    );
     assert!(said(&["gateway"]).starts_with("error: coord.etcd is empty"));
     assert!(said(&["dev", "--file", "/nowhere.yaml"]).starts_with("error: read /nowhere.yaml: "));
 }

@@ -1,10 +1,10 @@
 //! Settings of logic: the `logic` section.
 
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use gochat_chassis::config::{OutOfRange, in_range};
 use serde::{Deserialize, Serialize};
 
 /// Settings of the business service.
@@ -23,7 +23,7 @@ pub struct Config {
     pub max_group_members: u32,
     /// Most member ids kept in the local cache of member lists.
     pub cached_members: u64,
-    /// After which a call to repo is given up (and retried where that is safe).
+    /// After which a call to repo is given up (and retried where that is safe), 100 ms to 1 min.
     #[serde(with = "humantime_serde")]
     pub repo_timeout: Duration,
     /// How long a stop waits for work in flight.
@@ -58,16 +58,16 @@ pub struct AuthConfig {
     /// A signing key in place, ≥ 32 bytes; for development only.
     #[serde(skip_serializing)]
     pub secret: String,
-    /// How often `keys_file` is looked at.
+    /// How often `keys_file` is looked at, 100 ms to 1 h.
     #[serde(with = "humantime_serde")]
     pub keys_poll: Duration,
-    /// Life of an access token.
+    /// Life of an access token, 1 s to 24 h.
     #[serde(with = "humantime_serde")]
     pub access_lifetime: Duration,
-    /// Life of a resume token.
+    /// Life of a resume token, 1 s to 24 h.
     #[serde(with = "humantime_serde")]
     pub resume_lifetime: Duration,
-    /// Life of a session that is not refreshed.
+    /// Life of a session that is not refreshed, at least 1 s.
     #[serde(with = "humantime_serde")]
     pub session_lifetime: Duration,
     /// Memory of one password hash in KiB; 8,192 to 1,048,576. OWASP's floor for argon2id at 2 passes is 19,456.
@@ -94,33 +94,22 @@ impl Default for AuthConfig {
     }
 }
 
-/// Settings that can't be used.
-#[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "the messages say it")]
-pub enum ConfigError {
-    #[error("logic.{field} = {value}: must be {range}")]
-    Range { field: &'static str, value: String, range: String },
-}
-
 impl Config {
-    /// Checks ranges; what passes is used as it is.
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        in_range("fanout_threshold", self.fanout_threshold, 1..=10_000)?;
-        in_range("max_group_members", self.max_group_members, 2..=100_000)?;
+    /// Has to be called where settings come from outside: what passes is used as it is.
+    ///
+    /// # Errors
+    /// The first setting that is out of its range.
+    pub fn check(&self) -> Result<(), OutOfRange> {
+        in_range("logic.fanout_threshold", self.fanout_threshold, 1..=10_000)?;
+        in_range("logic.max_group_members", self.max_group_members, 2..=100_000)?;
+        let (ms, hours) = (Duration::from_millis, Duration::from_hours);
+        in_range("logic.repo_timeout", self.repo_timeout, ms(100)..=Duration::from_mins(1))?;
         let auth = &self.auth;
-        in_range("auth.password_memory_kib", auth.password_memory_kib, 8_192..=1_048_576)?;
-        in_range("auth.password_passes", auth.password_passes, 1..=10)
+        in_range("logic.auth.keys_poll", auth.keys_poll, ms(100)..=hours(1))?;
+        in_range("logic.auth.access_lifetime", auth.access_lifetime, ms(1_000)..=hours(24))?;
+        in_range("logic.auth.resume_lifetime", auth.resume_lifetime, ms(1_000)..=hours(24))?;
+        in_range("logic.auth.session_lifetime", auth.session_lifetime, ms(1_000)..)?;
+        in_range("logic.auth.password_memory_kib", auth.password_memory_kib, 8_192..=1_048_576)?;
+        in_range("logic.auth.password_passes", auth.password_passes, 1..=10)
     }
-}
-
-fn in_range<T: PartialOrd + Copy + std::fmt::Display>(
-    field: &'static str,
-    value: T,
-    range: RangeInclusive<T>,
-) -> Result<(), ConfigError> {
-    if range.contains(&value) {
-        return Ok(());
-    }
-    let range = format!("{} to {}", range.start(), range.end());
-    Err(ConfigError::Range { field, value: value.to_string(), range })
 }

@@ -38,7 +38,7 @@ use gochat_proto::ops::operations_server::OperationsServer;
 use gochat_uid::Snowflake;
 
 pub use auth::KeysError;
-pub use config::{AuthConfig, Config, ConfigError};
+pub use config::{AuthConfig, Config};
 pub use error::Refusal;
 
 /// A group of 100,000 members is created in one request.
@@ -66,9 +66,8 @@ pub struct Deps {
 /// Serves until shutdown begins, then finishes what is in hand and leaves.
 ///
 /// # Errors
-/// Settings that can't be used, a port that can't be bound, and coordination that refuses the member.
+/// Keys or addresses that can't be used, a port that can't be bound, and coordination that refuses the member.
 pub async fn run(config: Config, deps: Deps, shutdown: Shutdown) -> anyhow::Result<()> {
-    config.check()?;
     let Deps { mq, topics, slots, cache, coord, health } = deps;
     let check = health.check("logic");
     // A rate has to see the zero before the first.
@@ -105,13 +104,7 @@ pub async fn run(config: Config, deps: Deps, shutdown: Shutdown) -> anyhow::Resu
         slots: slots.upstream,
         placement: coord.placement(Workload::Logic),
         meter: meter.clone(),
-        lag: Arc::new({
-            let consumer = consumer.clone();
-            move |slot| {
-                let consumer = consumer.clone();
-                Box::pin(async move { consumer.lag(slot.0).await.ok() })
-            }
-        }),
+        lag: gochat_pipeline::lag_of(&consumer),
         drain: drain.clone(),
         shutdown: shutdown.clone(),
     };

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use gochat_chassis::config::{OutOfRange, in_range};
 use serde::{Deserialize, Serialize};
 
 /// Settings of the data service.
@@ -32,5 +33,15 @@ impl Default for Config {
             ping_every: Duration::from_secs(1),
             drain_timeout: Duration::from_secs(10),
         }
+    }
+}
+
+impl Config {
+    /// Has to be called where settings come from outside: what passes is used as it is.
+    ///
+    /// # Errors
+    /// The first setting that is out of its range.
+    pub fn check(&self) -> Result<(), OutOfRange> {
+        in_range("repo.ping_every", self.ping_every, Duration::from_millis(100)..=Duration::from_mins(1))
     }
 }

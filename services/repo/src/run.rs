@@ -69,8 +69,7 @@ fn watch_database(every: Duration, db: Db, health: &Health, shutdown: &Shutdown)
     let check = health.check("db");
     let stop = shutdown.clone();
     shutdown.spawn("repo-db-ping", async move {
-        let mut ticks =
-            tokio::time::interval(every.clamp(Duration::from_millis(100), Duration::from_mins(1)));
+        let mut ticks = tokio::time::interval(every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {

@@ -1,10 +1,10 @@
 //! Settings of task: the `task` section.
 
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use gochat_chassis::config::{OutOfRange, in_range};
 use serde::{Deserialize, Serialize};
 
 /// Settings of large-group fan-out, jobs and push.
@@ -19,7 +19,7 @@ pub struct Config {
     pub member: String,
     /// Most member ids kept in the local cache of member lists.
     pub cached_members: u64,
-    /// After which a call to repo is given up and tried again.
+    /// After which a call to repo is given up and tried again, 100 ms to 1 min.
     #[serde(with = "humantime_serde")]
     pub repo_timeout: Duration,
     /// How long a stop waits for work in flight.
@@ -53,12 +53,12 @@ pub struct JobsConfig {
     /// Messages older than this are deleted; zero: kept for ever. The newest of a conversation always stays.
     #[serde(with = "humantime_serde")]
     pub retention: Duration,
-    /// Between two clean-ups.
+    /// Between two clean-ups, 10 ms to 24 h.
     #[serde(with = "humantime_serde")]
     pub retention_every: Duration,
     /// Messages deleted by one statement; 1 to 10,000.
     pub retention_batch: u32,
-    /// Between two readings of the day's counters.
+    /// Between two readings of the day's counters, 10 ms to 24 h.
     #[serde(with = "humantime_serde")]
     pub counters_every: Duration,
     /// Busiest groups that are counted one by one; 0 to 100.
@@ -85,7 +85,7 @@ pub struct PushConfig {
     pub url: String,
     /// File whose content signs each POST (HMAC-SHA256); none: unsigned.
     pub secret_file: Option<PathBuf>,
-    /// Of one attempt.
+    /// Of one attempt, 10 ms to 1 min.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
     /// Attempts of one notification; 1 to 10.
@@ -113,34 +113,22 @@ impl Default for PushConfig {
     }
 }
 
-/// Settings that can't be used.
-#[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "the messages say it")]
-pub enum ConfigError {
-    #[error("task.{field} = {value}: must be {range}")]
-    Range { field: &'static str, value: String, range: String },
-}
-
 impl Config {
-    /// Checks ranges; what passes is used as it is.
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+    /// Has to be called where settings come from outside: what passes is used as it is.
+    ///
+    /// # Errors
+    /// The first setting that is out of its range.
+    pub fn check(&self) -> Result<(), OutOfRange> {
         let (jobs, push) = (&self.jobs, &self.push);
-        in_range("jobs.retention_batch", jobs.retention_batch, 1..=10_000)?;
-        in_range("jobs.top_groups", jobs.top_groups, 0..=100)?;
-        in_range("push.max_attempts", push.max_attempts, 1..=10)?;
-        in_range("push.parallel", push.parallel, 1..=1_000)?;
-        in_range("push.queue", push.queue, 1..=100_000)
+        let (ms, minutes) = (Duration::from_millis, Duration::from_mins);
+        in_range("task.repo_timeout", self.repo_timeout, ms(100)..=minutes(1))?;
+        in_range("task.jobs.retention_every", jobs.retention_every, ms(10)..=minutes(24 * 60))?;
+        in_range("task.jobs.counters_every", jobs.counters_every, ms(10)..=minutes(24 * 60))?;
+        in_range("task.push.timeout", push.timeout, ms(10)..=minutes(1))?;
+        in_range("task.jobs.retention_batch", jobs.retention_batch, 1..=10_000)?;
+        in_range("task.jobs.top_groups", jobs.top_groups, 0..=100)?;
+        in_range("task.push.max_attempts", push.max_attempts, 1..=10)?;
+        in_range("task.push.parallel", push.parallel, 1..=1_000)?;
+        in_range("task.push.queue", push.queue, 1..=100_000)
     }
-}
-
-fn in_range<T: PartialOrd + Copy + std::fmt::Display>(
-    field: &'static str,
-    value: T,
-    range: RangeInclusive<T>,
-) -> Result<(), ConfigError> {
-    if range.contains(&value) {
-        return Ok(());
-    }
-    let range = format!("{} to {}", range.start(), range.end());
-    Err(ConfigError::Range { field, value: value.to_string(), range })
 }

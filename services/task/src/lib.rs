@@ -26,7 +26,7 @@ use gochat_mq::Mq;
 use gochat_pipeline::{Patience, Pipeline, Writer};
 use gochat_proto::ops::operations_server::OperationsServer;
 
-pub use config::{Config, ConfigError, JobsConfig, PushConfig};
+pub use config::{Config, JobsConfig, PushConfig};
 
 /// Records polled at a time. Few, since each may become a megabyte of recipients.
 const POLL: usize = 16;
@@ -48,9 +48,8 @@ pub struct Deps {
 /// Works until shutdown begins, then finishes what is in hand and leaves.
 ///
 /// # Errors
-/// Settings that can't be used, a port that can't be bound, and coordination that refuses the member.
+/// A push sink that can't be used, a port that can't be bound, and coordination that refuses the member.
 pub async fn run(config: Config, deps: Deps, shutdown: Shutdown) -> anyhow::Result<()> {
-    config.check()?;
     let Deps { mq, topics, slots, coord, health } = deps;
     let check = health.check("task");
     // An alert on a rate has to see the zero before the first.
@@ -77,13 +76,7 @@ pub async fn run(config: Config, deps: Deps, shutdown: Shutdown) -> anyhow::Resu
         slots: slots.task,
         placement: coord.placement(Workload::Task),
         meter: meter.clone(),
-        lag: Arc::new({
-            let consumer = consumer.clone();
-            move |slot| {
-                let consumer = consumer.clone();
-                Box::pin(async move { consumer.lag(slot.0).await.ok() })
-            }
-        }),
+        lag: gochat_pipeline::lag_of(&consumer),
         drain: drain.clone(),
         shutdown: shutdown.clone(),
     };

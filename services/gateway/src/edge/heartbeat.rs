@@ -22,7 +22,7 @@ const PARTS: u32 = 32;
 
 /// Sweeps until the sockets are gone.
 pub(crate) async fn sweep(edge: Arc<Edge>, interval: Duration, shutdown: Shutdown) {
-    let mut ticks = tokio::time::interval((interval / PARTS).max(Duration::from_millis(1)));
+    let mut ticks = tokio::time::interval(interval / PARTS);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let ping = ServerFrame { frame: Some(Frame::Ping(Ping { nonce: 0 })) };
     let pings = [Codec::Proto.encode(&ping), Codec::Json.encode(&ping)];

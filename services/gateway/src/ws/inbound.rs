@@ -252,7 +252,7 @@ impl Inbound {
     }
 
     fn may_wait(&self, gateway: &Gateway) -> Result<(), Refusal> {
-        if usize::from(self.unaccepted) < gateway.config.limits.unaccepted.min(usize::from(u16::MAX)) {
+        if usize::from(self.unaccepted) < gateway.config.limits.unaccepted {
             Ok(())
         } else {
             Err(Refusal::from(codes::OVERLOADED).after(200))
@@ -302,7 +302,7 @@ impl Inbound {
         if sync.after_seq.is_some() && sync.before_seq.is_some() {
             return Err(Refusal::bad_request("afterSeq and beforeSeq exclude each other"));
         }
-        if usize::from(self.syncs) >= limits.syncs.clamp(1, 4) {
+        if usize::from(self.syncs) >= limits.syncs {
             return Err(Refusal::from(codes::OVERLOADED).after(100));
         }
         self.syncs += 1;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use gochat_chassis::config::{OutOfRange, in_range};
 use serde::{Deserialize, Serialize};
 
 /// Where Redis is and how much is kept here.
@@ -38,5 +39,12 @@ impl Default for CacheConfig {
             local_ttl: Duration::from_secs(5),
             timeout: Duration::from_millis(50),
         }
+    }
+}
+
+impl CacheConfig {
+    /// Checks ranges; what passes is used as it is.
+    pub(crate) fn check(&self) -> Result<(), OutOfRange> {
+        in_range("cache.timeout", self.timeout, Duration::from_millis(1)..=Duration::from_secs(1))
     }
 }

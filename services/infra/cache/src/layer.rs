@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gochat_chassis::config::OutOfRange;
 use redis::IntoConnectionInfo;
 
 use crate::local::Registry;
@@ -29,22 +30,29 @@ impl Drop for Listener {
 
 /// Settings that can't be right.
 #[derive(Debug, thiserror::Error)]
-#[error("redis address: {0}")]
-pub struct CacheError(pub String);
+pub enum CacheError {
+    /// Where Redis is.
+    #[error("redis address: {0}")]
+    Address(String),
+    /// A setting out of its range.
+    #[error(transparent)]
+    Range(#[from] OutOfRange),
+}
 
 impl CacheLayer {
     /// Connects in the background and stays connected. Must be called on a tokio runtime.
     ///
     /// # Errors
-    /// A malformed address; a file that can't be read.
+    /// A setting out of its range; a malformed address; a file that can't be read.
     #[allow(clippy::unused_async, reason = "callers must be on a runtime, and say so by awaiting")]
     pub async fn connect(config: &CacheConfig) -> Result<Self, CacheError> {
+        config.check()?;
         let registry = Arc::new(Registry::default());
         let (mut remote, mut listener) = (None, None);
         let address = address(config)?;
         if !address.is_empty() {
             let client = client(config, &address)?;
-            let to = Remote::new(&client, config).map_err(|e| CacheError(e.to_string()))?;
+            let to = Remote::new(&client, config).map_err(|e| CacheError::Address(e.to_string()))?;
             let task = tokio::spawn(listen(client, to.clone(), Arc::clone(&registry)));
             listener = Some(Arc::new(Listener(task)));
             remote = Some(to);
@@ -65,19 +73,19 @@ impl CacheLayer {
 fn address(config: &CacheConfig) -> Result<String, CacheError> {
     let Some(path) = &config.redis_file else { return Ok(config.redis.clone()) };
     let text = std::fs::read_to_string(path)
-        .map_err(|e| CacheError(format!("redis_file {}: {e}", path.display())))?;
+        .map_err(|e| CacheError::Address(format!("redis_file {}: {e}", path.display())))?;
     Ok(text.trim().to_owned())
 }
 
 fn client(config: &CacheConfig, address: &str) -> Result<redis::Client, CacheError> {
-    let mut info = address.into_connection_info().map_err(|e| CacheError(e.to_string()))?;
+    let mut info = address.into_connection_info().map_err(|e| CacheError::Address(e.to_string()))?;
     if let Some(path) = &config.password_file {
         let password = std::fs::read_to_string(path)
-            .map_err(|e| CacheError(format!("password_file {}: {e}", path.display())))?;
+            .map_err(|e| CacheError::Address(format!("password_file {}: {e}", path.display())))?;
         let settings = info.redis_settings().clone().set_password(password.trim_end_matches(['\r', '\n']));
         info = info.set_redis_settings(settings);
     }
-    redis::Client::open(info).map_err(|e| CacheError(e.to_string()))
+    redis::Client::open(info).map_err(|e| CacheError::Address(e.to_string()))
 }
 
 #[cfg(test)]

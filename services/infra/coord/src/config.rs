@@ -53,6 +53,25 @@ impl KubernetesConfig {
     }
 }
 
+impl CoordConfig {
+    /// Refuses what can't work, by name.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let Self { lease_ttl, handover_timeout, .. } = self;
+        if *lease_ttl < Duration::from_secs(1) {
+            return Err(format!("coord.lease_ttl is {lease_ttl:?}: must be at least 1s"));
+        }
+        if handover_timeout <= lease_ttl {
+            return Err(format!(
+                "coord.handover_timeout is {handover_timeout:?}: must be above coord.lease_ttl, which is {lease_ttl:?}"
+            ));
+        }
+        if !self.etcd.is_empty() && self.kubernetes.enabled {
+            return Err("coord.etcd and coord.kubernetes.enabled are both set: leave one of them out".into());
+        }
+        Ok(())
+    }
+}
+
 impl Default for CoordConfig {
     fn default() -> Self {
         Self {

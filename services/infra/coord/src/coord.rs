@@ -29,26 +29,17 @@ impl Coord {
     /// # Errors
     /// Only where the configuration can't be right, such as an address that is none.
     pub async fn connect(config: &CoordConfig) -> Result<Self, CoordError> {
-        let mut config = config.clone();
-        config.lease_ttl = config.lease_ttl.max(Duration::from_secs(1));
-        let store = match (config.kubernetes.enabled, config.etcd.is_empty()) {
-            (true, true) => {
-                let kubernetes = Kubernetes::connect(&config.kubernetes, config.lease_ttl).await;
-                let fail = |e| CoordError::unavailable("connect to the Kubernetes API", "", &e);
-                Store::Kubernetes(kubernetes.map_err(fail)?)
-            }
-            (false, false) => {
-                let etcd = Etcd::connect(&config.etcd, &config.prefix, config.lease_ttl).await;
-                Store::Etcd(Arc::new(etcd.map_err(|e| CoordError::unavailable("connect to etcd", "", &e))?))
-            }
-            (false, true) => Store::InProcess(Arc::new(InProcess::default())),
-            (true, false) => {
-                return Err(CoordError::Unavailable {
-                    what: "coordination".into(),
-                    reason: "coord.etcd and coord.kubernetes.enabled are both set: leave one of them out"
-                        .into(),
-                });
-            }
+        config.check().map_err(CoordError::Config)?;
+        let config = config.clone();
+        let store = if config.kubernetes.enabled {
+            let kubernetes = Kubernetes::connect(&config.kubernetes, config.lease_ttl).await;
+            let fail = |e| CoordError::unavailable("connect to the Kubernetes API", "", &e);
+            Store::Kubernetes(kubernetes.map_err(fail)?)
+        } else if config.etcd.is_empty() {
+            Store::InProcess(Arc::new(InProcess::default()))
+        } else {
+            let etcd = Etcd::connect(&config.etcd, &config.prefix, config.lease_ttl).await;
+            Store::Etcd(Arc::new(etcd.map_err(|e| CoordError::unavailable("connect to etcd", "", &e))?))
         };
         Ok(Self { session: Session::start(store.clone(), config.lease_ttl), store, config: Arc::new(config) })
     }

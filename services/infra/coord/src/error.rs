@@ -5,6 +5,9 @@ use crate::store::StoreError;
 /// What coordination could not do.
 #[derive(Debug, thiserror::Error)]
 pub enum CoordError {
+    /// Settings that can't be used, by name.
+    #[error("{0}")]
+    Config(String),
     /// The backend is away or refused.
     #[error("{what}: {reason}")]
     Unavailable {

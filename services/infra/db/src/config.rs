@@ -51,6 +51,21 @@ impl fmt::Debug for DbConfig {
 }
 
 impl DbConfig {
+    /// Refuses what can't work, by name.
+    pub(crate) fn check(&self) -> Result<(), DbError> {
+        let Self { max_connections, acquire_timeout, .. } = self;
+        if !(1..=1_000).contains(max_connections) {
+            return Err(DbError::Config(format!("max_connections is {max_connections}: must be 1 to 1000")));
+        }
+        let (least, most) = (Duration::from_millis(100), Duration::from_mins(1));
+        if !(least..=most).contains(acquire_timeout) {
+            return Err(DbError::Config(format!(
+                "acquire_timeout is {acquire_timeout:?}: must be 100ms to 60s"
+            )));
+        }
+        Ok(())
+    }
+
     /// The address, wherever it is.
     pub(crate) fn address(&self) -> Result<String, DbError> {
         let Some(path) = &self.url_file else { return Ok(self.url.clone()) };

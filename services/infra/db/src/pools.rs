@@ -49,6 +49,7 @@ impl Db {
     /// # Errors
     /// Settings that can't be right; a file of theirs that can't be read; a SQLite file that can't be opened.
     pub async fn connect(config: &DbConfig) -> Result<Self, DbError> {
+        config.check()?;
         let url = config.address()?;
         match url.split(':').next().unwrap_or_default() {
             "mysql" | "mariadb" => Self::mysql(config, &url),
@@ -75,7 +76,7 @@ impl Db {
         let trust = Trust::default();
         let judge = trust.clone();
         let pool = MySqlPoolOptions::new()
-            .max_connections(config.max_connections.max(1))
+            .max_connections(config.max_connections)
             .acquire_timeout(config.acquire_timeout)
             .test_before_acquire(false)
             .before_acquire(move |_, connection| {
@@ -125,7 +126,7 @@ impl Db {
                 .map_err(|e| DbError::Config(format!("folder {}: {e}", folder.display())))?;
         }
         let writer = writer.connect_with(options.clone()).await?;
-        let readers = pool.max_connections(config.max_connections.max(1)).connect_lazy_with(options);
+        let readers = pool.max_connections(config.max_connections).connect_lazy_with(options);
         Ok(Self(Pools::Sqlite { writer, readers }))
     }
 

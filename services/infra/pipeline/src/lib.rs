@@ -23,5 +23,5 @@ mod pipeline;
 mod writer;
 
 pub use patience::{Patience, Stopped};
-pub use pipeline::{Pipeline, Process};
+pub use pipeline::{Pipeline, Process, lag_of};
 pub use writer::Writer;

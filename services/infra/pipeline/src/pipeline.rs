@@ -9,7 +9,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use gochat_chassis::Shutdown;
 use gochat_coord::{Change, Ownership};
 use gochat_core::Slot;
-use gochat_member::SlotMeter;
+use gochat_member::{LagOf, SlotMeter};
 use gochat_mq::{Consumed, Consumer, MqError, Record};
 use tokio::sync::{mpsc, oneshot};
 
@@ -47,6 +47,15 @@ pub struct Pipeline<P> {
     pub meter: SlotMeter,
     /// Ends it.
     pub shutdown: Shutdown,
+}
+
+/// What waits in a slot, for the member's load report: what this consumer has not committed yet.
+pub fn lag_of(consumer: &Arc<Consumer>) -> LagOf {
+    let consumer = Arc::clone(consumer);
+    Arc::new(move |slot| {
+        let consumer = Arc::clone(&consumer);
+        Box::pin(async move { consumer.lag(slot.0).await.ok() })
+    })
 }
 
 enum Next {

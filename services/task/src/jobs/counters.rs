@@ -1,7 +1,5 @@
 //! The day so far (UTC) as gauges: who wrote, how much, and where most.
 
-use std::time::Duration;
-
 use gochat_member::Peer;
 use gochat_proto::repo::message_repo_client::MessageRepoClient;
 use gochat_proto::repo::{ReadStatsRequest, ReadStatsResponse};
@@ -13,7 +11,7 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Never returns.
 pub(crate) async fn run(config: &JobsConfig, repo: &Peer) {
-    let mut ticks = tokio::time::interval(config.counters_every.max(Duration::from_millis(1)));
+    let mut ticks = tokio::time::interval(config.counters_every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut client = MessageRepoClient::new(repo.channel());
     loop {

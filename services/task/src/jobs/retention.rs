@@ -18,7 +18,7 @@ pub(crate) async fn run(config: &JobsConfig, repo: &Peer) {
     if config.retention.is_zero() {
         return std::future::pending().await;
     }
-    let mut ticks = tokio::time::interval(config.retention_every.max(Duration::from_millis(1)));
+    let mut ticks = tokio::time::interval(config.retention_every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;

@@ -4,6 +4,7 @@
 //! layer     one source's settings as paths and values; onto what is there, refusing what is unknown or of another type
 //! suggest   the nearest known name
 //! print     the effective settings, secrets redacted
+//! range     a value of the right type that can't be used
 //! ```
 //!
 //! What is known is what `T::default()` serialises to and what `T` reads, so there is one list of settings: the structs,
@@ -12,6 +13,7 @@
 mod error;
 mod layer;
 mod print;
+mod range;
 mod suggest;
 
 use std::path::PathBuf;
@@ -22,6 +24,7 @@ use serde_json::Value;
 
 pub use error::ConfigError;
 pub use print::print;
+pub use range::{OutOfRange, in_range};
 pub use suggest::nearest;
 
 /// Where settings come from, the weakest first. Defaults are the type's.
