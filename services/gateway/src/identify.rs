@@ -1,19 +1,24 @@
 //! Who tokens stand for. Logic is asked for one token at a time while few clients come, and for many in a call when many
 //! do: a mass reconnect is some hundred calls, not ten thousand.
 
+use std::time::Duration;
+
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use gochat_proto::logic::auth_service_client::AuthServiceClient;
 use gochat_proto::logic::validated::Result as Validated;
 use gochat_proto::logic::{Identity, ValidateManyRequest, ValidateRequest, validate_request::Token};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 use tonic::transport::Channel;
 
 use crate::error_codes as codes;
 use crate::refusal::Refusal;
 
-/// Calls under way; tokens that come meanwhile go together in the next one.
+/// While so many calls are under way tokens gather, to go together in the next one …
 const CALLS: usize = 4;
+/// … but only so long: a logic that hangs must not keep who can be asked of another.
+const GATHER: Duration = Duration::from_millis(20);
 /// Tokens in a call; logic takes 256.
 const MOST: usize = 128;
 /// Tokens that wait; who comes then waits for a place, no longer than a hello may take.
@@ -48,13 +53,18 @@ impl Identify {
 
 async fn run(logic: AuthServiceClient<Channel>, mut asked: mpsc::Receiver<Asked>) {
     let mut calls = FuturesUnordered::new();
+    let mut latest = Instant::now();
     loop {
+        if calls.len() >= CALLS {
+            let _ = timeout_at(latest + GATHER, calls.next()).await;
+        }
         let mut batch = Vec::new();
         tokio::select! {
-            taken = asked.recv_many(&mut batch, MOST), if calls.len() < CALLS => {
+            taken = asked.recv_many(&mut batch, MOST) => {
                 if taken == 0 {
                     break;
                 }
+                latest = Instant::now();
                 calls.push(call(logic.clone(), batch));
             }
             Some(()) = calls.next() => {}

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use gochat_proto::client::{Hello, Send, Sync, client_frame, server_frame};
 use gochat_proto::events::{Downstream, RevokeSession};
 use prost::Message as _;
-use support::{World, seq};
+use support::{World, seq, until};
 use tokio_tungstenite::tungstenite::Message;
 
 fn hello(access_token: &str) -> client_frame::Frame {
@@ -212,6 +212,20 @@ async fn clients_that_come_at_once_are_few_questions_to_logic_and_each_gets_its_
     futures::future::join_all(clients).await;
     let calls = world.token_calls();
     assert!((1..100).contains(&calls), "{calls} calls");
+}
+
+#[tokio::test]
+async fn a_question_that_logic_leaves_unanswered_keeps_nobody_else_waiting() {
+    let world = World::new().await;
+    let [gateway] = world.gateways::<1>(|c| c.call_timeout = Duration::from_mins(1)).await;
+    let mut waiting = Vec::new();
+    for asked in 1..=20 {
+        let mut socket = gateway.connect(false).await;
+        socket.send(hello("hang")).await;
+        waiting.push(socket);
+        until(|| world.token_calls() == asked).await;
+    }
+    gateway.login(7).await;
 }
 
 #[tokio::test]

@@ -195,7 +195,7 @@ impl Drop for World {
 }
 
 /// Stands in for logic's token checks: `user:<id>:<session>` and `resume:<id>:<session>` are valid for an hour,
-/// `user:<id>:<session>:<ms>` for so long; others are refused with what follows `refuse:`.
+/// `user:<id>:<session>:<ms>` for so long; others are refused with what follows `refuse:`, and `hang` is never answered.
 #[derive(Clone, Default)]
 struct Tokens(Arc<AtomicUsize>);
 
@@ -230,8 +230,12 @@ impl AuthService for Tokens {
         request: Request<logic::ValidateManyRequest>,
     ) -> Result<Response<logic::ValidateManyResponse>, Status> {
         self.0.fetch_add(1, Ordering::Relaxed);
-        let requests = request.into_inner().requests.into_iter();
-        let results = requests.map(|asked| logic::Validated { result: Some(validated(asked)) }).collect();
+        let requests = request.into_inner().requests;
+        if requests.iter().any(|asked| asked.token == Some(Token::AccessToken("hang".into()))) {
+            std::future::pending::<()>().await;
+        }
+        let results =
+            requests.into_iter().map(|asked| logic::Validated { result: Some(validated(asked)) }).collect();
         Ok(Response::new(logic::ValidateManyResponse { results }))
     }
     async fn validate(
