@@ -35,6 +35,7 @@ generate: ## Write generated code from its sources
 	$(CARGO) run -q -p gochat-proto-codegen
 	$(CARGO) run -q -p gochat-crds --bin generate
 	charts/copy.sh
+	UPDATE=1 charts/test.sh
 
 bench: ## Measure on real engines and write the results: make bench [ARGS=...]
 	@scripts/bench.sh $(ARGS)

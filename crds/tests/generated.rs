@@ -5,6 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+
 const FILES: [&str; 5] = [
     "crds/yaml/gochatclusters.gochat.io.yaml",
     "crds/yaml/gochatplacements.gochat.io.yaml",
@@ -22,6 +24,25 @@ fn generated_files_are_current() {
         let (now, kept) =
             (fs::read(made.path().join(file)).unwrap(), fs::read(root.join(file)).unwrap_or_default());
         assert!(now == kept, "{file} is not what the types say: run `make generate` and commit it");
+    }
+}
+
+/// What else is in it is compared by `charts/test.sh`, which has to have Helm.
+#[test]
+fn the_plain_installation_has_the_definitions_as_they_are() {
+    let text = include_str!("../../charts/install.yaml");
+    let objects: Vec<serde_json::Value> = serde_saphyr::from_multiple(text).unwrap();
+    let kept: Vec<CustomResourceDefinition> = objects
+        .into_iter()
+        .filter(|object| object["kind"] == "CustomResourceDefinition")
+        .map(|object| serde_json::from_value(object).unwrap())
+        .collect();
+    for definition in gochat_crds::definitions() {
+        let kind = &definition.spec.names.kind;
+        assert!(
+            kept.iter().any(|kept| kept.spec == definition.spec),
+            "charts/install.yaml has another {kind}: run `UPDATE=1 charts/test.sh` and commit it"
+        );
     }
 }
 
