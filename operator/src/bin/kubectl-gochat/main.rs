@@ -140,11 +140,37 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use clap::CommandFactory as _;
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::Cli;
 
     #[test]
     fn the_command_line_is_well_formed() {
-        super::Cli::command().debug_assert();
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn each_command_that_the_guides_and_the_help_tell_of_is_one() {
+        let mut help = Cli::command();
+        let rebalance = help.find_subcommand_mut("rebalance").unwrap().render_long_help().to_string();
+        for (name, text) in [
+            ("README.md", include_str!("../../../../README.md")),
+            ("docs/operations.md", include_str!("../../../../docs/operations.md")),
+            ("--help", help.render_long_help().to_string().as_str()),
+            ("rebalance --help", rebalance.as_str()),
+        ] {
+            let commands = text.lines().filter(|line| line.trim_start().starts_with("kubectl gochat "));
+            // What it does stands behind it, after some spaces.
+            let commands: Vec<_> = commands.filter_map(|line| line.trim_start().split("  ").next()).collect();
+            assert!(!commands.is_empty(), "{name} tells of none");
+            for command in commands {
+                let words = command.split_whitespace().skip(1);
+                if let Err(error) = Cli::try_parse_from(words) {
+                    panic!("{name}: {command}\n{error}");
+                }
+            }
+        }
     }
 }
