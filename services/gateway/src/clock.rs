@@ -7,9 +7,10 @@ use std::time::Instant;
 pub(crate) struct Millis(pub(crate) u32);
 
 impl Millis {
-    /// How long ago `earlier` was.
+    /// How long ago `earlier` was, if it is less than 24 days; 0 where it is later: threads look at the clock before they
+    /// take a lock, and find behind it what one wrote that looked a millisecond after them.
     pub(crate) const fn since(self, earlier: Self) -> u32 {
-        self.0.wrapping_sub(earlier.0)
+        if self.is_at_or_after(earlier) { self.0.wrapping_sub(earlier.0) } else { 0 }
     }
 
     /// So much later; what is further away than 24 days comes after 24 days.
@@ -20,7 +21,7 @@ impl Millis {
 
     /// For times that are less than 24 days apart.
     pub(crate) const fn is_at_or_after(self, other: Self) -> bool {
-        self.since(other) <= u32::MAX / 2
+        self.0.wrapping_sub(other.0) <= u32::MAX / 2
     }
 }
 
@@ -60,5 +61,6 @@ mod tests {
         assert!(later.is_at_or_after(now) && now.is_at_or_after(now) && !now.is_at_or_after(later));
         assert!(now.is_at_or_after(now.after_ms(-1)), "what is over ends now");
         assert!(!now.is_at_or_after(now.after_ms(i64::MAX)));
+        assert_eq!((later.since(now), now.since(later)), (10, 0));
     }
 }

@@ -64,3 +64,16 @@ impl Connection {
         now.since(Millis(self.heard.load(Ordering::Relaxed)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_heard_while_the_sweep_comes_by_is_not_silent() {
+        let connection = Connection::new(1, (2, 3), Codec::Proto, "", None, Millis(0));
+        let sweep = Millis(100);
+        connection.heard(sweep.after_ms(1));
+        assert_eq!(connection.silent(sweep), 0);
+    }
+}

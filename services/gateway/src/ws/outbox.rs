@@ -227,6 +227,16 @@ mod tests {
     }
 
     #[test]
+    fn a_push_that_looked_at_the_clock_before_the_queue_was_full_closes_nothing() {
+        let outbox = Outbox::default();
+        push(&outbox, "123456", 0);
+        push(&outbox, "abcdef", 11);
+        push(&outbox, "x", 10);
+        outbox.check(BOUNDS, Millis(10));
+        assert_eq!(outbox.closing(), None);
+    }
+
+    #[test]
     fn a_client_that_reads_nothing_is_found_by_the_sweep() {
         let outbox = Outbox::default();
         push(&outbox, "1234567890", u32::MAX - 5);
