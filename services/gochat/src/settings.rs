@@ -123,7 +123,8 @@ impl Settings {
         Ok(settings)
     }
 
-    /// All sections, whichever is used: what is wrong is said before anything is connected to.
+    /// The services' sections, whichever is used: what is wrong is said before anything is connected to. Database, cache
+    /// and coordination check theirs when they are connected to.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         self.topics.slots()?;
         self.gateway.check()?;

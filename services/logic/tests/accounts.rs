@@ -14,8 +14,10 @@ mod support;
 use gochat_proto::events::RevokeSession;
 use gochat_proto::logic::auth_service_client::AuthServiceClient;
 use gochat_proto::logic::validate_request::Token;
+use gochat_proto::logic::validated::Result as Validated;
 use gochat_proto::logic::{
-    LoginRequest, LogoutRequest, RefreshRequest, RegisterRequest, TokenPair, ValidateRequest,
+    LoginRequest, LogoutRequest, RefreshRequest, RegisterRequest, TokenPair, ValidateManyRequest,
+    ValidateRequest,
 };
 use support::{Cluster, Logic, shard_of};
 use tonic::transport::Channel;
@@ -100,6 +102,34 @@ async fn a_logout_ends_the_session_at_once_and_closes_its_connections() {
     assert_eq!(records[0].0, shard_of(user_id));
     assert_eq!(records[0].1.revoke, Some(RevokeSession { user_id, session_id }));
     assert!(records[0].1.frame.is_empty());
+    logic.stop().await;
+}
+
+#[tokio::test]
+async fn many_tokens_are_answered_in_their_order_each_by_itself() {
+    let cluster = Cluster::start().await;
+    let logic = cluster.logic("a").await;
+    let mut auth = auth(&logic).await;
+    let (alice, bob) = (register(&mut auth, "alice").await, register(&mut auth, "bob").await);
+    let (alice_id, bob_id) = (alice.user.unwrap().user_id, bob.user.unwrap().user_id);
+    let good = access(&alice.access_token);
+    let none = ValidateRequest { token: None, issue_resume_token: false };
+    let requests = vec![good.clone(), access("garbage"), access(&bob.access_token), none, good.clone()];
+    let results = auth.validate_many(ValidateManyRequest { requests }).await.unwrap().into_inner().results;
+    let answers: Vec<_> = results
+        .into_iter()
+        .map(|validated| match validated.result.unwrap() {
+            Validated::Identity(identity) => Ok(identity.user_id),
+            Validated::Refused(refused) => Err((refused.code, refused.text.is_empty())),
+        })
+        .collect();
+    assert_eq!((&answers[0], &answers[2], &answers[4]), (&Ok(alice_id), &Ok(bob_id), &Ok(alice_id)));
+    assert_eq!(answers[1], Err(("token_invalid".to_owned(), false)));
+    assert!(answers[3].is_err());
+
+    let requests = vec![good; 257];
+    let refused = auth.validate_many(ValidateManyRequest { requests }).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
     logic.stop().await;
 }
 

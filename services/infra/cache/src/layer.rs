@@ -105,4 +105,11 @@ mod tests {
         let error = CacheLayer::connect(&config).await.err().unwrap().to_string();
         assert!(!error.contains("secret"), "{error}");
     }
+
+    #[tokio::test]
+    async fn a_timeout_out_of_its_range_is_refused_by_name() {
+        let config = CacheConfig { timeout: Duration::ZERO, ..CacheConfig::default() };
+        let error = CacheLayer::connect(&config).await.err().unwrap().to_string();
+        assert_eq!(error, "cache.timeout is 0ns: must be 1ms to 1s");
+    }
 }

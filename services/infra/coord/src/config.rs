@@ -83,3 +83,31 @@ impl Default for CoordConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_can_not_work_is_refused_by_name() {
+        let default = CoordConfig::default;
+        let kubernetes = KubernetesConfig { enabled: true, ..KubernetesConfig::default() };
+        for (config, said) in [
+            (
+                CoordConfig { lease_ttl: Duration::ZERO, ..default() },
+                "coord.lease_ttl is 0ns: must be at least 1s",
+            ),
+            (
+                CoordConfig { handover_timeout: Duration::from_secs(2), ..default() },
+                "coord.handover_timeout is 2s: must be above coord.lease_ttl",
+            ),
+            (
+                CoordConfig { etcd: vec!["http://nowhere".into()], kubernetes, ..default() },
+                "coord.etcd and coord.kubernetes.enabled are both set",
+            ),
+        ] {
+            let error = crate::Coord::connect(&config).await.err().map(|error| error.to_string());
+            assert!(error.as_ref().is_some_and(|error| error.contains(said)), "{error:?}");
+        }
+    }
+}

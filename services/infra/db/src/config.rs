@@ -112,6 +112,23 @@ mod tests {
         assert!(crate::Db::connect(&config).await.is_ok());
     }
 
+    #[tokio::test]
+    async fn what_is_out_of_its_range_is_refused_by_name() {
+        for (config, said) in [
+            (
+                DbConfig { max_connections: 0, ..DbConfig::default() },
+                "max_connections is 0: must be 1 to 1000",
+            ),
+            (
+                DbConfig { acquire_timeout: Duration::ZERO, ..DbConfig::default() },
+                "acquire_timeout is 0ns: must be 100ms to 60s",
+            ),
+        ] {
+            let error = crate::Db::connect(&config).await.unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+
     #[test]
     fn no_password_is_ever_shown() {
         for url in ["mysql://u:secret@h:1/d", "mysql://u:sec/ret@h/d", "mysql://u:se@cret@h/d"] {
